@@ -1,0 +1,269 @@
+//! One error type for the whole crate: what went wrong, where, what is allowed, and the cure.
+
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+macro_rules! error_kinds {
+    ($( $(#[doc = $doc:literal])+ $variant:ident => $code:literal, $group:ident; )+) => {
+        /// What kind of thing went wrong. New kinds may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $( $(#[doc = $doc])+ $variant, )+
+        }
+
+        impl ErrorKind {
+            /// Every kind there is: the catalogue that the tests of each language walk.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+
+            /// The stable name of this kind, the same in Rust, Python, Node.js and over HTTP.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $( Self::$variant => $code, )+ }
+            }
+
+            /// Whose mistake this is: the caller's input, the model file, or the runtime library.
+            #[must_use]
+            pub const fn group(self) -> ErrorGroup {
+                match self { $( Self::$variant => ErrorGroup::$group, )+ }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    /// A value is out of range, not a number, of the wrong type, or not one of the allowed categories.
+    InvalidField => "INVALID_FIELD", Input;
+    /// A required field was not given.
+    MissingField => "MISSING_FIELD", Input;
+    /// A field was given that the model or the request does not have.
+    UnknownField => "UNKNOWN_FIELD", Input;
+    /// No place has this name.
+    UnknownPlace => "UNKNOWN_PLACE", Input;
+    /// Several places have this name and none is clearly the largest.
+    AmbiguousPlace => "AMBIGUOUS_PLACE", Input;
+    /// The columns of a batch do not fit together.
+    InvalidBatch => "INVALID_BATCH", Input;
+    /// The text is not JSON, or not JSON of the expected form.
+    InvalidJson => "INVALID_JSON", Input;
+    /// The loaded model cannot answer this question.
+    Unsupported => "UNSUPPORTED", Input;
+    /// The model file cannot be read.
+    ModelNotReadable => "MODEL_NOT_READABLE", Model;
+    /// The model file is not an ONNX model that ONNX Runtime can load.
+    InvalidModel => "INVALID_MODEL", Model;
+    /// The model has no `latency.schema`, or one that this version cannot use.
+    InvalidSchema => "INVALID_SCHEMA", Model;
+    /// The model does not reproduce the golden rows stored in it.
+    GoldenMismatch => "GOLDEN_MISMATCH", Model;
+    /// No usable ONNX Runtime library was found.
+    RuntimeNotLoaded => "RUNTIME_NOT_LOADED", Runtime;
+    /// ONNX Runtime failed while predicting.
+    InferenceFailed => "INFERENCE_FAILED", Runtime;
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Whose mistake an error is. Bindings choose their exception class, and HTTP its status, by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorGroup {
+    /// The caller's input.
+    Input,
+    /// The model file.
+    Model,
+    /// ONNX Runtime: missing, unusable, or failing.
+    Runtime,
+}
+
+/// An error with its kind, a message that says what was found, what is allowed and the cure, and where it happened.
+///
+/// `Display` is one line, `row 3: src_lat: found 91; allowed -90 to 90`. The cause, if any, is in
+/// [`source`](std::error::Error::source).
+#[derive(thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}{message}", RowPrefix(*row), FieldPrefix(field.as_deref()))]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    field: Option<String>,
+    row: Option<usize>,
+    context: Vec<(&'static str, String)>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of this kind with this message.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            field: None,
+            row: None,
+            context: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// Names the row of a batch, counted from 0.
+    #[must_use]
+    pub fn with_row(mut self, row: usize) -> Self {
+        self.0.row = Some(row);
+        self
+    }
+
+    /// Adds a named detail, such as the path of a file.
+    #[must_use]
+    pub fn with_context(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.context.push((name, value.into()));
+        self
+    }
+
+    /// Keeps the error that caused this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable code of this error's kind, the same in every language.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// The message without the field's name in front.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The field at fault, if one is: `src_lat` in tables and rows, `src.lat` in nested objects.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// The row of the batch at fault, counted from 0.
+    #[must_use]
+    pub fn row(&self) -> Option<usize> {
+        self.0.row
+    }
+
+    /// Named details such as paths. They may name files of this machine: keep them out of answers to strangers.
+    #[must_use]
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.0.context
+    }
+
+}
+
+struct RowPrefix(Option<usize>);
+
+impl fmt::Display for RowPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |row| write!(f, "row {row}: "))
+    }
+}
+
+struct FieldPrefix<'a>(Option<&'a str>);
+
+impl fmt::Display for FieldPrefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |field| write!(f, "{field}: "))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.code())?;
+        for (name, value) in self.context() {
+            write!(f, "\n  {name}: {value}")?;
+        }
+        let mut cause = self.0.source.as_deref().map(|source| source as &dyn std::error::Error);
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// The form that every language and HTTP show: `{"code", "message", "field"?, "row"?}`. Context and cause stay inside.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", self.code())?;
+        if let Some(field) = self.field() {
+            map.serialize_entry("field", field)?;
+        }
+        if let Some(row) = self.row() {
+            map.serialize_entry("row", &row)?;
+        }
+        map.serialize_entry("message", self.message())?;
+        map.end()
+    }
+}
+
+/// `1, 2, 3`, or `` `a`, `b` `` with quotes: lists in messages.
+pub(crate) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_upper_case() {
+        let codes: HashSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
+        assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')));
+    }
+
+    #[test]
+    fn display_is_one_line_and_debug_shows_context_and_cause() {
+        let error = Error::new(ErrorKind::InvalidField, "found 91; allowed -90 to 90")
+            .with_field("src_lat")
+            .with_row(3)
+            .with_context("file", "a.csv")
+            .with_source("the cause");
+        assert_eq!(error.to_string(), "row 3: src_lat: found 91; allowed -90 to 90");
+        assert_eq!(
+            format!("{error:?}"),
+            "INVALID_FIELD: row 3: src_lat: found 91; allowed -90 to 90\n  file: a.csv\n  caused by: the cause"
+        );
+        assert_eq!(
+            serde_json::to_string(&error).unwrap(),
+            r#"{"code":"INVALID_FIELD","field":"src_lat","row":3,"message":"found 91; allowed -90 to 90"}"#
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! Checked rows → the f32 matrix that the trees eat. The only implementation: training calls it through the wheel.
+
+use crate::continents::Continent;
+use crate::geo::{self, UnitVector};
+use crate::row::EncodedRows;
+use crate::schema::{Cables, End, Feature, Schema};
+
+/// The meridian from which [`End`] counts eastwards, degrees.
+const FIRST_MERIDIAN: f64 = -30.0;
+
+/// A schema's features, with everything looked up that does not depend on a row.
+#[derive(Debug, Clone)]
+pub(crate) struct FeaturePlan {
+    columns: Vec<Column>,
+    fields: usize,
+    coordinates: Option<[usize; 4]>,
+    hubs: Vec<UnitVector>,
+    cables: Option<CablePlan>,
+}
+
+#[derive(Debug, Clone)]
+struct CablePlan {
+    /// RTT of the fastest way between each two hubs, ms, row-major.
+    ways_ms: Vec<f64>,
+    nearest: usize,
+    access_ms_per_km: f64,
+    constant_ms: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Column {
+    Number(usize),
+    Category(usize, f64),
+    Count(Vec<(usize, f64)>),
+    /// Fields, and per category its index in each of them.
+    Same(Vec<usize>, Vec<Vec<f64>>),
+    CountMissing(Vec<usize>),
+    Latitude(End),
+    Longitude(End),
+    DistanceKm,
+    ContinentCount(Continent),
+    Detour(usize),
+    CableMs,
+}
+
+/// A batch's matrix, with the distances that predictions show.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Matrix {
+    /// Row-major, one column per feature.
+    pub values: Vec<f32>,
+    /// Great-circle distance per row, km; empty for models without coordinates.
+    pub distances_km: Vec<f64>,
+}
+
+impl FeaturePlan {
+    /// `schema` has been checked, so that each name in it is found.
+    pub fn new(schema: &Schema) -> Self {
+        let index = |name: &str| schema.field_index(name).unwrap_or_default();
+        let category = |field: usize, word: &str| match &schema.fields[field].kind {
+            crate::schema::FieldKind::Category { categories, .. } => {
+                categories.iter().position(|candidate| candidate == word).unwrap_or_default() as f64
+            }
+            crate::schema::FieldKind::Number { .. } => 0.0,
+        };
+        let columns = schema
+            .features
+            .iter()
+            .map(|feature| match feature {
+                Feature::Number { field } => Column::Number(index(field)),
+                Feature::Category { field, category: word } => Column::Category(index(field), category(index(field), word)),
+                Feature::Count { fields, category: word } => {
+                    Column::Count(fields.iter().map(|field| (index(field), category(index(field), word))).collect())
+                }
+                Feature::Same { fields, categories } => {
+                    let fields: Vec<_> = fields.iter().map(|field| index(field)).collect();
+                    let codes = categories.iter().map(|word| fields.iter().map(|field| category(*field, word)).collect());
+                    Column::Same(fields.clone(), codes.collect())
+                }
+                Feature::CountMissing { fields } => Column::CountMissing(fields.iter().map(|field| index(field)).collect()),
+                Feature::Latitude { end } => Column::Latitude(*end),
+                Feature::Longitude { end } => Column::Longitude(*end),
+                Feature::DistanceKm => Column::DistanceKm,
+                Feature::ContinentCount { continent } => Column::ContinentCount(*continent),
+                Feature::Detour { hub } => Column::Detour(*hub),
+                Feature::CableMs => Column::CableMs,
+            })
+            .collect();
+        let hubs: Vec<_> = schema.hubs.iter().map(|hub| UnitVector::from_degrees(hub.lat, hub.lon)).collect();
+        Self {
+            columns,
+            fields: schema.fields.len(),
+            coordinates: schema.coordinates.as_ref().map(|coordinates| coordinates.names().map(index)),
+            cables: schema.cables.as_ref().map(|cables| CablePlan {
+                ways_ms: fastest_ways_ms(cables, hubs.len()),
+                nearest: cables.nearest,
+                access_ms_per_km: cables.access_ms_per_km,
+                constant_ms: cables.constant_ms,
+            }),
+            hubs,
+        }
+    }
+
+    /// Number of columns of the matrix.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// All rows in one pass.
+    pub fn matrix(&self, rows: &EncodedRows) -> Matrix {
+        let mut values = Vec::with_capacity(rows.rows * self.width());
+        let mut distances_km = Vec::with_capacity(if self.coordinates.is_some() { rows.rows } else { 0 });
+        let mut scratch = Scratch::default();
+        for row in rows.values.chunks_exact(self.fields.max(1)) {
+            let path = self.coordinates.map(|at| self.geometry(at.map(|index| row[index]), &mut scratch));
+            distances_km.extend(path.map(|path| path.distance_km));
+            let path = path.unwrap_or_default();
+            values.extend(self.columns.iter().map(|column| self.cell(column, row, &path, &scratch) as f32));
+        }
+        Matrix { values, distances_km }
+    }
+
+    fn geometry(&self, [src_lat, src_lon, dst_lat, dst_lon]: [f64; 4], scratch: &mut Scratch) -> PathGeometry {
+        let (src, dst) = ((src_lat, src_lon), (dst_lat, dst_lon));
+        let (west, east) = if from_first_meridian(src) <= from_first_meridian(dst) { (src, dst) } else { (dst, src) };
+        let (a, b) = (UnitVector::from_degrees(west.0, west.1), UnitVector::from_degrees(east.0, east.1));
+        scratch.west.clear();
+        scratch.east.clear();
+        scratch.west.extend(self.hubs.iter().map(|hub| a.distance_km(*hub)));
+        scratch.east.extend(self.hubs.iter().map(|hub| b.distance_km(*hub)));
+        if let Some(cables) = &self.cables {
+            nearest(&scratch.west, cables.nearest, &mut scratch.nearest_west);
+            nearest(&scratch.east, cables.nearest, &mut scratch.nearest_east);
+        }
+        PathGeometry { west, east, distance_km: a.distance_km(b) }
+    }
+
+    fn cell(&self, column: &Column, row: &[f64], path: &PathGeometry, scratch: &Scratch) -> f64 {
+        let end = |end: End| if end == End::West { path.west } else { path.east };
+        match column {
+            Column::Number(field) => row[*field],
+            Column::Category(field, code) => {
+                let value = row[*field];
+                if value.is_nan() { value } else { f64::from(value == *code) }
+            }
+            Column::Count(fields) => fields.iter().filter(|(field, code)| row[*field] == *code).count() as f64,
+            Column::Same(fields, categories) => {
+                let all = |codes: &Vec<f64>| fields.iter().zip(codes).all(|(field, code)| row[*field] == *code);
+                f64::from(categories.iter().any(all))
+            }
+            Column::CountMissing(fields) => fields.iter().filter(|field| row[**field].is_nan()).count() as f64,
+            Column::Latitude(which) => end(*which).0,
+            Column::Longitude(which) => end(*which).1,
+            Column::DistanceKm => path.distance_km,
+            Column::ContinentCount(continent) => {
+                [path.west, path.east].iter().filter(|(lat, lon)| Continent::at(*lat, *lon) == *continent).count() as f64
+            }
+            // The straight way is the shortest; rounding must not say otherwise.
+            Column::Detour(hub) => (scratch.west[*hub] + scratch.east[*hub] - path.distance_km).max(0.0),
+            Column::CableMs => self.cables.as_ref().map_or(f64::NAN, |cables| cables.cable_ms(scratch)),
+        }
+    }
+}
+
+impl CablePlan {
+    fn cable_ms(&self, scratch: &Scratch) -> f64 {
+        let hubs = scratch.west.len();
+        let mut fastest = f64::INFINITY;
+        for from in &scratch.nearest_west {
+            for to in &scratch.nearest_east {
+                let access_km = scratch.west[*from] + scratch.east[*to];
+                fastest = fastest.min(access_km * self.access_ms_per_km + self.ways_ms[from * hubs + to]);
+            }
+        }
+        fastest + self.constant_ms
+    }
+}
+
+/// Reused between rows.
+#[derive(Default)]
+struct Scratch {
+    west: Vec<f64>,
+    east: Vec<f64>,
+    nearest_west: Vec<usize>,
+    nearest_east: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct PathGeometry {
+    west: (f64, f64),
+    east: (f64, f64),
+    distance_km: f64,
+}
+
+/// Degrees eastwards from [`FIRST_MERIDIAN`], then latitude: the order of the ends.
+fn from_first_meridian((lat, lon): (f64, f64)) -> (f64, f64) {
+    let east = lon - FIRST_MERIDIAN;
+    (if east < 0.0 { east + 360.0 } else { east }, lat)
+}
+
+/// The indices of the `count` smallest distances, nearest first, the lower index first among equals.
+fn nearest(distances: &[f64], count: usize, indices: &mut Vec<usize>) {
+    indices.clear();
+    for (index, distance) in distances.iter().enumerate() {
+        let place = indices.iter().rposition(|other| distances[*other] <= *distance).map_or(0, |before| before + 1);
+        if place < count {
+            indices.truncate(count - 1);
+            indices.insert(place, index);
+        }
+    }
+}
+
+/// Floyd–Warshall over the links, which go both ways.
+fn fastest_ways_ms(cables: &Cables, hubs: usize) -> Vec<f64> {
+    let mut ways = vec![f64::INFINITY; hubs * hubs];
+    for hub in 0..hubs {
+        ways[hub * hubs + hub] = 0.0;
+    }
+    for &(from, to, ms) in &cables.links {
+        ways[from * hubs + to] = ms;
+        ways[to * hubs + from] = ms;
+    }
+    for over in 0..hubs {
+        for from in 0..hubs {
+            for to in 0..hubs {
+                let way = ways[from * hubs + over] + ways[over * hubs + to];
+                if way < ways[from * hubs + to] {
+                    ways[from * hubs + to] = way;
+                }
+            }
+        }
+    }
+    ways
+}
+
+/// The floor per row, ms.
+pub(crate) fn floors_ms(distances_km: &[f64]) -> impl Iterator<Item = f64> {
+    distances_km.iter().map(|distance| geo::floor_ms(*distance))
+}

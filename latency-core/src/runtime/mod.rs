@@ -1,0 +1,7 @@
+//! ONNX Runtime: finding its library, and running sessions. Nothing outside this folder names `ort`.
+
+mod locate;
+mod session;
+
+pub use locate::{LIBRARY_VARIABLES, library_file_name};
+pub(crate) use session::{SessionOptions, SessionPool};

@@ -1,0 +1,520 @@
+//! What a model takes and gives: the JSON under the key `latency.schema` of an ONNX file's metadata.
+//!
+//! The schema is read once when a model is loaded, and checked completely there: whatever a [`Schema`] says can be
+//! relied on by the rest of the crate. `docs/model-schema.json` is its form as a JSON Schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::continents::Continent;
+use crate::error::{Error, ErrorKind, Result, list};
+
+/// The metadata key that holds the schema.
+pub const METADATA_KEY: &str = "latency.schema";
+
+/// The version of the schema's form that this crate reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Everything about a model that is not trees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Version of this form, [`FORMAT`].
+    pub format: u32,
+    /// Name of the model, such as `latency`.
+    pub name: String,
+    /// The input fields, in order.
+    pub fields: Vec<Field>,
+    /// Which fields hold the coordinates of the two ends, for models that know about places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<Coordinates>,
+    /// Positions that features refer to by their index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hubs: Vec<Hub>,
+    /// How long signals take between hubs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cables: Option<Cables>,
+    /// The columns of the matrix that the trees eat, in order.
+    pub features: Vec<Feature>,
+    /// What is predicted.
+    pub target: Target,
+    /// One per output of the ONNX graph, in order.
+    pub outputs: Vec<Output>,
+    /// How single measurements scatter around the path's median; without it the model has outputs for `p90_ms` and `p99_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// Where the model comes from: data sets, rows, dates, metrics. Free form, shown as it is.
+    #[serde(default)]
+    pub provenance: serde_json::Map<String, serde_json::Value>,
+    /// Rows with the answers that the model must give when it is loaded.
+    pub golden: Vec<GoldenRow>,
+}
+
+/// One input field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// The flat name: a column, a keyword.
+    pub name: String,
+    /// Number or category, with what is allowed.
+    #[serde(flatten)]
+    pub kind: FieldKind,
+    /// Whether a row without it is an error. Missing optional values are unknown to the model, which is allowed.
+    #[serde(default)]
+    pub required: bool,
+    /// A sentence for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// What a field holds. `seen` is what training saw: values outside it are answered with a warning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FieldKind {
+    /// A finite number.
+    Number {
+        /// Its unit, such as `degree`; empty if it has none.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        unit: String,
+        /// The smallest value that makes sense.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<f64>,
+        /// The largest value that makes sense.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<f64>,
+        /// The smallest and largest value in training.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<[f64; 2]>,
+    },
+    /// One of a fixed list of words.
+    Category {
+        /// The words that are allowed.
+        categories: Vec<String>,
+        /// The words that training saw.
+        #[serde(default)]
+        seen: Vec<String>,
+    },
+}
+
+/// The fields that hold the coordinates, in degrees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coordinates {
+    /// Latitude of the source.
+    pub src_lat: String,
+    /// Longitude of the source.
+    pub src_lon: String,
+    /// Latitude of the destination.
+    pub dst_lat: String,
+    /// Longitude of the destination.
+    pub dst_lon: String,
+    /// Smallest and largest great-circle distance in training, km.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_distance_km: Option<[f64; 2]>,
+}
+
+/// A city where many cables meet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// Name, for people.
+    pub name: String,
+    /// Latitude, degrees.
+    pub lat: f64,
+    /// Longitude, degrees.
+    pub lon: f64,
+}
+
+/// A map of cables and land lines: links between hubs with the RTT that each adds. Training learns the RTTs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cables {
+    /// The links, each in both directions: indices of two hubs, and RTT in ms.
+    pub links: Vec<(usize, usize, f64)>,
+    /// How many of its nearest hubs an end can join.
+    pub nearest: usize,
+    /// RTT per km of great circle between an end and its hub.
+    pub access_ms_per_km: f64,
+    /// RTT that every path has, ms.
+    pub constant_ms: f64,
+}
+
+/// One end of a path, as features name it.
+///
+/// A path's RTT is the same in both directions up to noise, so features look at the western and the eastern end
+/// instead of source and destination: swapping the ends gives the same prediction. West and east are counted from
+/// 30° W, where the Atlantic parts the continents, so that neighbours stay on the same side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The end that comes first when going east from 30° W (the southern one on the same meridian).
+    West,
+    /// The other end.
+    East,
+}
+
+/// One column of the model's matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Feature {
+    /// The number in a field.
+    Number {
+        /// The field.
+        field: String,
+    },
+    /// 1 if the field holds this category, 0 if it holds another, missing if it is missing.
+    Category {
+        /// The field.
+        field: String,
+        /// The category.
+        category: String,
+    },
+    /// How many of these fields hold the category (a missing one does not).
+    Count {
+        /// The fields, one per end.
+        fields: Vec<String>,
+        /// The category.
+        category: String,
+    },
+    /// 1 if all these fields hold the same one of these categories, else 0.
+    Same {
+        /// The fields, one per end.
+        fields: Vec<String>,
+        /// The categories that count.
+        categories: Vec<String>,
+    },
+    /// How many of these fields are missing.
+    CountMissing {
+        /// The fields, one per end.
+        fields: Vec<String>,
+    },
+    /// Latitude of an end, degrees.
+    Latitude {
+        /// Which end.
+        end: End,
+    },
+    /// Longitude of an end, degrees.
+    Longitude {
+        /// Which end.
+        end: End,
+    },
+    /// Great-circle distance between the ends, km.
+    DistanceKm,
+    /// How many of the two ends lie on a continent.
+    ContinentCount {
+        /// The continent.
+        continent: Continent,
+    },
+    /// What the way over a hub is longer than the great circle, km.
+    Detour {
+        /// Index into the schema's hubs.
+        hub: usize,
+    },
+    /// RTT of the fastest way along the cables, ms: from one end to one of its nearest hubs, along links, and from one
+    /// of the other end's nearest hubs to that end.
+    CableMs,
+}
+
+impl Feature {
+    /// Whether this feature needs coordinates.
+    #[must_use]
+    pub fn is_geographic(&self) -> bool {
+        !matches!(
+            self,
+            Self::Number { .. } | Self::Category { .. } | Self::Count { .. } | Self::Same { .. } | Self::CountMissing { .. }
+        )
+    }
+}
+
+/// What is predicted, and the space in which the trees work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Name of the target column, such as `rtt_ms`.
+    pub name: String,
+    /// Its unit.
+    #[serde(default)]
+    pub unit: String,
+    /// What was done to it before training.
+    pub transform: Transform,
+    /// What the trees' margin is relative to, in target space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+}
+
+/// A first guess that the trees correct: with the log transform, `ln(feature + add)` is added to each margin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Index of the feature that is the guess.
+    pub feature: usize,
+    /// Added to it, in units of the target.
+    pub add: f64,
+}
+
+/// The target space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transform {
+    /// The trees predict the target itself.
+    Identity,
+    /// The trees predict the natural logarithm of the target.
+    Log,
+}
+
+/// One output of the ONNX graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// What it becomes.
+    pub name: OutputName,
+    /// The quantile that it stands for, between 0 and 1.
+    pub quantile: f64,
+    /// Added in target space: the conformal correction found on held-out places.
+    #[serde(default)]
+    pub offset: f64,
+}
+
+/// The names that outputs can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputName {
+    /// Lower end of the 90 % interval for the path's median.
+    LowMs,
+    /// The path's median.
+    P50Ms,
+    /// Upper end of that interval.
+    HighMs,
+    /// 90 % quantile of one measurement.
+    P90Ms,
+    /// 99 % quantile of one measurement.
+    P99Ms,
+}
+
+/// How one measurement scatters around its path's median.
+///
+/// In log space the excess is exponential, `ln(x / median) = scale · (E − ln 2)` with E ~ Exp(1), so that its median
+/// is 0. The scale is the largest over the path's fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The category fields that decide.
+    pub fields: Vec<String>,
+    /// Scale per category.
+    pub scale: BTreeMap<String, f64>,
+    /// Scale where the category is missing.
+    pub missing: f64,
+}
+
+/// A row and the prediction that the model must reproduce.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenRow {
+    /// Values by field; absent means missing.
+    pub row: BTreeMap<String, crate::Value>,
+    /// Expected numbers by name (`p50_ms`, …).
+    pub prediction: BTreeMap<String, f32>,
+}
+
+impl Schema {
+    /// Reads and checks a schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSchema`] if the text is not a schema of this format or contradicts itself.
+    pub fn from_json(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Probe {
+            format: u32,
+        }
+        let invalid = |message: String| Error::new(ErrorKind::InvalidSchema, message);
+        let probe: Probe = serde_json::from_str(text).map_err(|error| {
+            invalid(format!("the metadata `{METADATA_KEY}` is not a schema: {error}; write it with `latency train`"))
+        })?;
+        if probe.format != FORMAT {
+            return Err(invalid(format!(
+                "found schema format {}; this version reads format {FORMAT}; use the matching version of \
+                 latency-predictor, or train the model again",
+                probe.format
+            )));
+        }
+        let schema: Self = serde_json::from_str(text).map_err(|error| {
+            invalid(format!("the metadata `{METADATA_KEY}` is not a valid schema: {error}"))
+        })?;
+        schema.check()?;
+        Ok(schema)
+    }
+
+    /// The schema as JSON, as it stands in the model file.
+    ///
+    /// # Panics
+    /// Never: every part of a schema has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a schema always has a JSON form")
+    }
+
+    /// The index of a field.
+    #[must_use]
+    pub fn field_index(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The names of all fields, in order.
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
+    }
+
+    pub(crate) fn unknown_field(&self, name: &str) -> Error {
+        let near = self
+            .field_names()
+            .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
+            .min()
+            .filter(|(distance, _)| *distance <= 3)
+            .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))
+            .unwrap_or_default();
+        Error::new(
+            ErrorKind::UnknownField,
+            format!("no such field; allowed: {}{near}", list(self.field_names())),
+        )
+        .with_field(name)
+    }
+
+    fn check(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        let mut names = BTreeSet::new();
+        for field in &self.fields {
+            if !names.insert(field.name.as_str()) {
+                return fail(format!("field `{}` stands there twice", field.name));
+            }
+            if let FieldKind::Category { categories, seen } = &field.kind {
+                if categories.is_empty() {
+                    return fail(format!("field `{}` allows no category", field.name));
+                }
+                if let Some(word) = seen.iter().find(|word| !categories.contains(word)) {
+                    return fail(format!("field `{}` saw the category `{word}`, which it does not allow", field.name));
+                }
+            }
+        }
+        if let Some(coordinates) = &self.coordinates {
+            for name in coordinates.names() {
+                match self.field(name) {
+                    Some(Field { kind: FieldKind::Number { min: Some(_), max: Some(_), .. }, required: true, .. }) => {}
+                    _ => return fail(format!("coordinate `{name}` must be a required number field with min and max")),
+                }
+            }
+        }
+        for (index, hub) in self.hubs.iter().enumerate() {
+            if !(-90.0..=90.0).contains(&hub.lat) || !(-180.0..=180.0).contains(&hub.lon) {
+                return fail(format!("hub {index}, `{}`, has a position off the Earth", hub.name));
+            }
+        }
+        if let Some(cables) = &self.cables {
+            let hubs = self.hubs.len();
+            let sound = |number: f64| number.is_finite() && number >= 0.0;
+            let link = cables.links.iter().find(|(from, to, ms)| *from >= hubs || *to >= hubs || !sound(*ms));
+            if let Some((from, to, ms)) = link {
+                return fail(format!("the cable {from}–{to} of {ms} ms joins a hub that is not there, or has no RTT"));
+            }
+            if cables.nearest == 0 || cables.nearest > hubs || !sound(cables.access_ms_per_km) || !sound(cables.constant_ms) {
+                return fail("the cables need 1 to all hubs as `nearest`, and RTTs of at least 0".into());
+            }
+        }
+        if self.features.is_empty() {
+            return fail("there is no feature".into());
+        }
+        for feature in &self.features {
+            self.check_feature(feature)?;
+        }
+        if let Some(Base { feature, add }) = self.target.base {
+            let positive = matches!(self.features.get(feature), Some(Feature::CableMs | Feature::DistanceKm));
+            let sound = positive && add.is_finite() && add > 0.0 && self.target.transform == Transform::Log;
+            if !sound {
+                return fail("a base needs the log transform, a cable or distance feature, and something above 0 to add".into());
+            }
+        }
+        self.check_outputs()?;
+        self.check_spread()
+    }
+
+    fn check_feature(&self, feature: &Feature) -> Result<()> {
+        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        if feature.is_geographic() && self.coordinates.is_none() {
+            return fail(format!("the feature {feature:?} needs coordinates, which the schema does not name"));
+        }
+        let category_fields = |fields: &[String], words: &[String]| {
+            let missing = fields.iter().find(|name| match self.field(name).map(|field| &field.kind) {
+                Some(FieldKind::Category { categories, .. }) => words.iter().any(|word| !categories.contains(word)),
+                _ => true,
+            });
+            match missing {
+                Some(name) => fail(format!("the feature {feature:?} needs the category field `{name}`, which is not there")),
+                None => Ok(()),
+            }
+        };
+        match feature {
+            Feature::Number { field } => match self.field(field).map(|field| &field.kind) {
+                Some(FieldKind::Number { .. }) => Ok(()),
+                _ => fail(format!("a feature needs the number field `{field}`, which is not there")),
+            },
+            Feature::Category { field, category } => category_fields(std::slice::from_ref(field), std::slice::from_ref(category)),
+            Feature::Count { fields, category } => category_fields(fields, std::slice::from_ref(category)),
+            Feature::Same { fields, categories } => category_fields(fields, categories),
+            Feature::CountMissing { fields } => category_fields(fields, &[]),
+            Feature::Detour { hub } if *hub >= self.hubs.len() => fail(format!("a feature needs hub {hub}, which is not there")),
+            Feature::CableMs if self.cables.is_none() => fail("a feature needs cables, which are not there".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_outputs(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        let names: BTreeSet<_> = self.outputs.iter().map(|output| output.name).collect();
+        if names.len() != self.outputs.len() {
+            return fail("an output stands there twice".into());
+        }
+        let mut needed = vec![OutputName::LowMs, OutputName::P50Ms, OutputName::HighMs];
+        if self.spread.is_none() {
+            needed.extend([OutputName::P90Ms, OutputName::P99Ms]);
+        }
+        if names.iter().copied().ne(needed.iter().copied()) {
+            return fail(format!("found the outputs {names:?}; a model of this kind has {needed:?}"));
+        }
+        match self.outputs.iter().find(|output| !(0.0..=1.0).contains(&output.quantile) || !output.offset.is_finite()) {
+            Some(output) => fail(format!("output {:?} has a quantile outside 0..1 or an offset that is no number", output.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_spread(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        let Some(spread) = &self.spread else { return Ok(()) };
+        if self.target.transform != Transform::Log {
+            return fail("a spread model needs the log transform".into());
+        }
+        if spread.scale.values().chain([&spread.missing]).any(|scale| !(scale.is_finite() && *scale > 0.0)) {
+            return fail("every spread scale must be a number above 0".into());
+        }
+        for name in &spread.fields {
+            match self.field(name).map(|field| &field.kind) {
+                Some(FieldKind::Category { categories, .. })
+                    if categories.iter().all(|category| spread.scale.contains_key(category)) => {}
+                _ => return fail(format!("the spread needs the category field `{name}` with a scale for each category")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Coordinates {
+    /// The four names: source latitude and longitude, destination latitude and longitude.
+    #[must_use]
+    pub fn names(&self) -> [&str; 4] {
+        [&self.src_lat, &self.src_lon, &self.dst_lat, &self.dst_lon]
+    }
+}

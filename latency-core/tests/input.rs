@@ -1,0 +1,183 @@
+//! What callers get wrong: each gives a typed error that names the field, what was found and what is allowed.
+
+use latency_core::{Batch, Column, Entry, Error, ErrorGroup, ErrorKind, Predictor, Row, Value};
+use serde_json::json;
+
+fn predictor() -> Predictor {
+    Predictor::builder().sessions(1).build().expect("the bundled model loads")
+}
+
+fn path() -> Row {
+    Row::new().with("src_lat", 51.51).with("src_lon", -0.13).with("dst_lat", 35.68).with("dst_lon", 139.69)
+}
+
+fn refuse(row: &Row) -> Error {
+    let error = predictor().predict(row).expect_err("the row is wrong");
+    assert_eq!(error.kind().group(), ErrorGroup::Input);
+    error
+}
+
+fn refuse_json(json: &serde_json::Value) -> Error {
+    let error = Row::from_json(json).and_then(|row| predictor().predict(&row)).expect_err("the row is wrong");
+    assert_eq!(error.kind().group(), ErrorGroup::Input);
+    error
+}
+
+#[test]
+fn messages_name_the_field_what_was_found_and_what_is_allowed() {
+    let cases = [
+        (refuse(&path().with("src_lat", 91)), "src_lat: found 91; allowed: a number from -90 to 90 (degree)"),
+        (refuse(&path().with("src_lat", f64::NAN)), "src_lat: found NaN; allowed: a number from -90 to 90 (degree)"),
+        (refuse(&path().with("dst_lon", f64::INFINITY)), "dst_lon: found inf; allowed: a number from -180 to 180 (degree)"),
+        (
+            refuse(&path().with("src_access", "dialup")),
+            "src_access: found \"dialup\"; allowed: server, wired, wifi, cellular, starlink, residential; leave it out if it is \
+             not known",
+        ),
+        (
+            refuse(&path().with("src_access", 3)),
+            "src_access: found the number 3; allowed: server, wired, wifi, cellular, starlink, residential",
+        ),
+        (
+            refuse(&path().with("src_lat", "51")),
+            "src_lat: found the text \"51\"; allowed: a number from -90 to 90 (degree), written without quotes",
+        ),
+        (
+            refuse(&path().with("dst_lat", Value::Missing)),
+            "dst_lat: required, but not given; allowed: a number from -90 to 90 (degree); give it, or the name of a place for \
+             that end",
+        ),
+        (
+            refuse_json(&json!({"src": {"lat": 91, "lon": 0}, "dst": "Tokyo"})),
+            "src.lat: found 91; allowed: a number from -90 to 90 (degree)",
+        ),
+        (
+            refuse_json(&json!({"src": {"lat": 51.5}, "dst": "Tokyo"})),
+            "src.lon: required, but not given; allowed: a number from -180 to 180 (degree); give it, or the name of a place for \
+             that end",
+        ),
+        (
+            refuse_json(&json!({"src": 5, "dst": "Tokyo"})),
+            "src: found a number; allowed: a place such as \"London\", or an object with `lat` and `lon`, or with `place`",
+        ),
+        (
+            refuse_json(&json!({"src": {"place": "London", "lat": 1}, "dst": "Tokyo"})),
+            "src.place: found a place beside `lat` or `lon`; allowed: either a place or coordinates; leave one out",
+        ),
+        (
+            refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_lat": 5})),
+            "src_lat: found twice; give it once",
+        ),
+        (
+            refuse_json(&json!({"src": {"place": "London", "access": {"kind": "wifi"}}, "dst": "Tokyo"})),
+            "src.access: found an object; allowed: a number, a string or null",
+        ),
+        (
+            refuse_json(&json!(["London", "Tokyo"])),
+            "found an array; allowed: an object such as {\"src\": \"London\", \"dst\": \"Tokyo\"}",
+        ),
+    ];
+    for (error, message) in cases {
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn an_unknown_field_lists_the_fields_and_the_nearest() {
+    let error = refuse(&path().with("scr_access", "wifi"));
+    assert_eq!(error.kind(), ErrorKind::UnknownField);
+    assert_eq!(error.field(), Some("scr_access"));
+    assert!(error.message().contains("allowed: src_lat, src_lon, dst_lat, dst_lon"), "{error}");
+    assert!(error.message().ends_with("did you mean `src_access`?"), "{error}");
+    let nested = refuse_json(&json!({"src": {"place": "London", "acess": "wifi"}, "dst": "Tokyo"}));
+    assert_eq!(nested.field(), Some("src.acess"));
+}
+
+#[test]
+fn places_that_cannot_be_found_name_their_end() {
+    let error = Row::between("London", "Nowhereville").unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::UnknownPlace, Some("dst")));
+    let error = Row::between("Springfield", "Tokyo").unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::AmbiguousPlace, Some("src")));
+    let error = Row::between("91,0", "Tokyo").unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("src.lat")));
+}
+
+#[test]
+fn a_cloud_region_implies_its_provider_and_the_caller_overrides_it() {
+    let row = Row::between("aws:us-east-1", "London").unwrap();
+    assert_eq!(row.get("src_provider"), Some(&Value::from("aws")));
+    let end = Entry::End(vec![("place".into(), "aws:us-east-1".into()), ("provider".into(), "other".into())]);
+    let row = Row::from_entries([("src".into(), end), ("dst".into(), Entry::Value("London".into()))]).unwrap();
+    assert_eq!(row.get("src_provider"), Some(&Value::from("other")));
+    predictor().predict(&row).unwrap();
+}
+
+#[test]
+fn missing_optional_values_are_the_same_however_they_are_missing() {
+    let predictor = predictor();
+    let absent = predictor.predict(&path()).unwrap();
+    let null = predictor.predict(&path().with("src_access", Value::Missing)).unwrap();
+    let nan = predictor.predict(&path().with("src_access", f64::NAN));
+    assert_eq!(absent, null);
+    assert_eq!(absent, nan.unwrap());
+}
+
+#[test]
+fn batches_name_the_row_and_the_field() {
+    let predictor = predictor();
+    let columns = || {
+        Batch::new()
+            .with("src_lat", vec![0.0, 10.0])
+            .with("src_lon", vec![0.0, 10.0])
+            .with("dst_lat", vec![20.0, 30.0])
+    };
+    let error = predictor.predict_batch(&columns().with("dst_lon", vec![5.0, 181.0])).unwrap_err();
+    assert_eq!(error.to_string(), "row 1: dst_lon: found 181; allowed: a number from -180 to 180 (degree)");
+    let error = predictor.predict_batch(&columns()).unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::MissingField, Some("dst_lon")));
+    let error = predictor.predict_batch(&columns().with("dst_lon", vec![5.0])).unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidBatch, Some("dst_lon")));
+    let error = predictor.predict_batch(&columns().with("dst_lon", vec![5.0, f64::NAN])).unwrap_err();
+    assert_eq!((error.kind(), error.row()), (ErrorKind::InvalidField, Some(1)));
+    let error = predictor.predict_batch(&columns().with("src_lat", vec![5.0, 6.0])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidBatch);
+}
+
+#[test]
+fn batches_take_names_of_places_and_ignore_columns_they_do_not_know() {
+    let predictor = predictor();
+    let places = Batch::new()
+        .with("src", Column::from(["London", "aws:us-east-1"].as_slice()))
+        .with("dst", Column::from(["Tokyo", "LHR"].as_slice()))
+        .with("note", Column::from(["a", "b"].as_slice()));
+    let predictions = predictor.predict_batch(&places).unwrap();
+    assert_eq!(predictions.ignored_columns, ["note"]);
+    for (index, (src, dst)) in [("London", "Tokyo"), ("aws:us-east-1", "LHR")].into_iter().enumerate() {
+        let single = predictor.predict(&Row::between(src, dst).unwrap()).unwrap();
+        assert_eq!(predictions.get(index), Some(single));
+    }
+    let unknown = Batch::new()
+        .with("src", Column::from(["London", "Nowhereville"].as_slice()))
+        .with("dst", Column::from(["Tokyo", "LHR"].as_slice()));
+    let error = predictor.predict_batch(&unknown).unwrap_err();
+    assert_eq!((error.kind(), error.field(), error.row()), (ErrorKind::UnknownPlace, Some("src"), Some(1)));
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    let predictor = predictor();
+    let predictions = predictor.predict_batch(&Batch::new()).unwrap();
+    assert!(predictions.is_empty() && predictions.floor_ms == Some(Vec::new()));
+    assert!(predictor.predict_rows([]).unwrap().is_empty());
+}
+
+#[test]
+fn bad_rows_fail_alone_among_good_ones() {
+    let (good, bad) = (path(), path().with("src_lat", 91));
+    let unknown = Error::new(ErrorKind::UnknownPlace, "no such place");
+    let answers = predictor().predict_rows([Ok(&good), Ok(&bad), Err(unknown), Ok(&good)]).unwrap();
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(Error::kind)).collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::InvalidField), Some(ErrorKind::UnknownPlace), None]);
+    assert_eq!(answers[0].as_ref().unwrap(), answers[3].as_ref().unwrap());
+}

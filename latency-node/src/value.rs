@@ -1,0 +1,86 @@
+//! JavaScript values as this crate reads them.
+//!
+//! Read one by one and never through `JSON.stringify`, which turns NaN and Infinity into null without a word.
+
+use napi::bindgen_prelude::{
+    Env, Function, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object, Unknown,
+};
+use napi::{Result, ValueType};
+use serde::Serialize;
+
+/// A JavaScript value.
+pub enum Value<'env> {
+    Undefined,
+    Null,
+    Number(f64),
+    Text(String),
+    Object(Object<'env>),
+    /// Nothing that any caller could mean, in words: `a function`.
+    Other(&'static str),
+}
+
+impl<'env> Value<'env> {
+    pub fn read(value: &Unknown<'env>) -> Result<Self> {
+        // What the coercions below are asked for is what the value already is: none of them runs JavaScript.
+        Ok(match value.get_type()? {
+            ValueType::Undefined => Self::Undefined,
+            ValueType::Null => Self::Null,
+            ValueType::Number => Self::Number(value.coerce_to_number()?.get_double()?),
+            ValueType::String => Self::Text(value.coerce_to_string()?.into_utf8()?.into_owned()?),
+            ValueType::Object => {
+                let object = value.coerce_to_object()?;
+                if object.is_array()? || object.is_typedarray()? {
+                    Self::Other("an array")
+                } else {
+                    Self::Object(object)
+                }
+            }
+            ValueType::Boolean => Self::Other("true or false"),
+            ValueType::Function => Self::Other("a function"),
+            ValueType::BigInt => Self::Other("a BigInt"),
+            ValueType::Symbol => Self::Other("a symbol"),
+            ValueType::External | ValueType::Unknown => Self::Other("something that is no value of JavaScript"),
+        })
+    }
+
+    /// What was found, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::Object(_) => "an object",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// The properties that `Object.entries` lists, without those that are undefined: an undefined property is one that is
+/// not there.
+pub fn entries<'env>(object: &Object<'env>) -> Result<Vec<(String, Value<'env>)>> {
+    let names = object.get_all_property_names(
+        KeyCollectionMode::OwnOnly,
+        KeyFilter::Enumerable,
+        KeyConversion::NumbersToStrings,
+    )?;
+    let mut entries = Vec::new();
+    for index in 0..names.get_array_length()? {
+        let name: Unknown = names.get_element(index)?;
+        let Value::Text(text) = Value::read(&name)? else { continue };
+        let value: Unknown = object.get_property(name)?;
+        match Value::read(&value)? {
+            Value::Undefined => {}
+            value => entries.push((text, value)),
+        }
+    }
+    Ok(entries)
+}
+
+/// A plain JavaScript object with the JSON form of a value.
+pub fn to_js<'env>(env: &'env Env, value: &impl Serialize) -> Result<Unknown<'env>> {
+    let text = serde_json::to_string(value).map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let json: Object = env.get_global()?.get_named_property("JSON")?;
+    let parse: Function<String, Unknown> = json.get_named_property("parse")?;
+    parse.apply(json, text)
+}

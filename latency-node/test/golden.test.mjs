@@ -1,0 +1,48 @@
+// The same bits as every other language: the golden vectors of data/golden.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { Predictor } from 'latency-predictor'
+
+import { read } from './help.mjs'
+
+const NUMBERS = ['p50_ms', 'low_ms', 'high_ms', 'p90_ms', 'p99_ms', 'floor_ms', 'distance_km']
+
+const golden = JSON.parse(read('../../data/golden/paths.json'))
+const predictor = Predictor.bundled()
+
+const bits = (number) => new Uint32Array(Float32Array.of(number).buffer)[0]
+
+/** `{src_lat: 1}` → `{src: {lat: 1}}`. */
+function nested(flat) {
+  const row = {}
+  for (const [name, value] of Object.entries(flat)) {
+    const [, end, part] = /^(src|dst)_(.*)$/.exec(name)
+    row[end] = { ...row[end], [part]: value }
+  }
+  return row
+}
+
+function assertSame(found, expected, index) {
+  for (const name of NUMBERS) {
+    assert.equal(typeof found[name], 'number', `row ${index}: ${name}`)
+    assert.equal(bits(found[name]), bits(expected[name]), `row ${index}: ${name} is ${found[name]}, not ${expected[name]}`)
+    // The shortest decimal form of the f32, not the long one of its double.
+    assert.equal(found[name], Number(String(expected[name])), `row ${index}: ${name}`)
+  }
+}
+
+test('the golden vectors belong to the bundled model', () => {
+  assert.equal(predictor.modelInfo().sha256, golden.model.sha256)
+  assert.equal(golden.rows.length, 1000)
+  assert.equal(golden.predictions.length, 1000)
+})
+
+test('flat rows give the golden bits', () => {
+  golden.rows.forEach((row, index) => assertSame(predictor.predictSync(row), golden.predictions[index], index))
+})
+
+test('nested rows give the golden bits', () => {
+  golden.rows.forEach((row, index) => assertSame(predictor.predictSync(nested(row)), golden.predictions[index], index))
+})

@@ -1,0 +1,33 @@
+// What several tests need.
+
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+export const PACKAGE = fileURLToPath(new URL('..', import.meta.url))
+
+export const read = (path) => readFileSync(new URL(path, import.meta.url))
+
+/** The bytes of a model without places: p50 = 1 + 2 * hops + 3 * (link is fibre). See fixtures/make_own_model.py. */
+export const ownModel = read('fixtures/own_model.onnx')
+
+/** Own model with a text in it replaced by another of the same length. */
+export function changed(from, to) {
+  const at = ownModel.indexOf(from)
+  if (at < 0 || from.length !== to.length) throw new Error(`cannot replace ${from} by ${to}`)
+  const model = Buffer.from(ownModel)
+  model.write(to, at)
+  return model
+}
+
+/** Runs a program with Node in a process of its own; `env` is added, undefined removes. */
+export async function run(code, { env = {}, type = 'module' } = {}) {
+  const all = { ...process.env, ...env }
+  for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name]
+  return promisify(execFile)(process.execPath, [`--input-type=${type}`, '--eval', code], {
+    cwd: PACKAGE,
+    env: all,
+    timeout: 60_000,
+  })
+}

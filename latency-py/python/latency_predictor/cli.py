@@ -1,0 +1,230 @@
+"""The command line: `latency predict`, `data`, `train`, `model`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .errors import LatencyError
+from .predictor import Prediction, Predictor
+
+app = typer.Typer(
+    help="Know the network latency before you connect.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+model_app = typer.Typer(help="Look at model files.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
+out = Console()
+err = Console(stderr=True)
+
+TRAIN_EXTRA = "pip install 'latency-predictor[train]'"
+EXIT_ERROR = 1
+
+ModelOption = Annotated[Path | None, typer.Option("--model", help="An .onnx file; default: the bundled model.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Errors as prose on standard error and exit code 1, without a traceback."""
+    try:
+        yield
+    except LatencyError as error:
+        err.print(f"[bold red]{error.code}[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(EXIT_ERROR) from error
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("latency_predictor"):
+            raise
+        err.print(f"This command needs the package {error.name}: {escape(TRAIN_EXTRA)}", soft_wrap=True)
+        raise typer.Exit(EXIT_ERROR) from error
+
+
+@app.command()
+def predict(
+    src: Annotated[str, typer.Argument(help="A place: London, LHR, aws:eu-west-2, or 51.51,-0.13.")],
+    dst: Annotated[str, typer.Argument(help="The other end, likewise.")],
+    src_access: Annotated[str | None, typer.Option(help="server, wired, wifi, cellular, starlink, residential")] = None,
+    dst_access: Annotated[str | None, typer.Option(help="Likewise for the other end.")] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the RTT between two places.
+
+    Example: latency predict London Tokyo --src-access wifi
+
+    A place that starts with a minus sign goes after --: latency predict -- -33.87,151.21 London
+    """
+    with readable_errors():
+        fields = {"src_access": src_access, "dst_access": dst_access}
+        predictor = Predictor(model)
+        prediction = predictor.predict(src, dst, **{k: v for k, v in fields.items() if v is not None})
+    if as_json:
+        print(json.dumps(_as_dict(prediction) | {"model": _tag(predictor)}))
+        return
+    out.print(f"{escape(src)} → {escape(dst)}")
+    out.print(f"  median RTT       [bold]{prediction.p50_ms:.1f} ms[/]")
+    out.print(f"  90 % interval    {prediction.low_ms:.1f} to {prediction.high_ms:.1f} ms (for that median)")
+    out.print(f"  one measurement  90 % below {prediction.p90_ms:.1f} ms, 99 % below {prediction.p99_ms:.1f} ms")
+    if prediction.floor_ms is not None and prediction.distance_km is not None:
+        out.print(f"  floor            {prediction.floor_ms:.1f} ms (light in fibre, {prediction.distance_km:,.0f} km)")
+    for warning in prediction.warnings:
+        out.print(f"  [yellow]{warning.code}[/] {warning.field}: {escape(warning.message)}")
+
+
+@app.command()
+def data(
+    output: Annotated[Path, typer.Option("--out", help="The tidy table to write (Parquet).")] = Path(
+        "data/cache/paths.parquet"
+    ),
+    cache: Annotated[Path, typer.Option(help="Where downloads are kept.")] = Path("data/cache/raw"),
+    mirror: Annotated[
+        Path | None, typer.Option(envvar="LATENCY_DATA_MIRROR", help="A folder that already has the files.")
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set; can be repeated.")] = None,
+) -> None:
+    """Download the measurements (or take them from a mirror), check them, clean them, write one table.
+
+    Example: latency data --mirror /srv/rtt-data
+    """
+    with readable_errors():
+        from .data.command import prepare
+
+        prepare(mirror, cache, output, sets, err)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Your own table (CSV or Parquet); default: the table of `latency data`.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="The column to predict.")] = "rtt_ms",
+    drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; can be repeated.")] = None,
+    output: Annotated[Path, typer.Option("--out", help="The model file to write.")] = Path("model.onnx"),
+    name: Annotated[str, typer.Option(help="The model's name, for your own table.")] = "custom",
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Also write the evaluation of the paths model here (JSON).")
+    ] = None,
+    card: Annotated[Path | None, typer.Option(help="Also write the model card of the paths model here.")] = None,
+    table: Annotated[Path, typer.Option(help="The tidy table of `latency data`.")] = Path("data/cache/paths.parquet"),
+) -> None:
+    """Train a model: the paths model on the published measurements, or a model on your own table.
+
+    Examples: latency data && latency train --out latency.onnx
+
+    latency train --data mine.csv --target rtt_ms --drop timestamp --out mine.onnx
+    """
+    with readable_errors():
+        if data is None:
+            _train_paths(table, output, evaluation, card)
+        else:
+            _train_table(data, target, tuple(drop or ()), output, name)
+
+
+@model_app.command("info")
+def model_info(model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Show what a model file holds.
+
+    Example: latency model info --model mine.onnx
+    """
+    with readable_errors():
+        predictor = Predictor(model)
+    info, schema = predictor.model_info, predictor.schema
+    if as_json:
+        print(json.dumps(info))
+        return
+    out.print(f"[bold]{info['name']}[/] {info['version']} on {info['engine']}, {info['bytes']:,} bytes")
+    fields = Table("field", "type", "allowed", "required")
+    for field in schema["fields"]:
+        if field["type"] == "category":
+            allowed = ", ".join(field["categories"])
+        else:
+            limits = [f"{field[end]:g}" for end in ("min", "max") if end in field]
+            allowed = " to ".join(limits) + f" {field['unit']}" if limits else "any finite number"
+        fields.add_row(field["name"], field["type"], allowed, "yes" if field.get("required") else "no")
+    out.print(fields)
+    out.print_json(data=info["provenance"])
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
+    ) as bar:
+        task = bar.add_task("training", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.update(task, description=f"training {what}", completed=done, total=total)
+
+        yield report
+
+
+def _train_paths(table: Path, output: Path, evaluation: Path | None, card: Path | None) -> None:
+    from .data import table as tidy
+    from .evaluation.card import write_card
+    from .evaluation.evaluate import evaluate, held_out_metrics
+    from .training import paths
+
+    rows = tidy.read(table)
+    with _progress() as progress:
+        cross = paths.cross_fit(rows, progress, err.print)
+        result = evaluate(cross, err.print)
+        err.print("training on all rows")
+        fitted = paths.fit_paths(rows, progress).with_offsets(cross.offsets())
+    command = "latency data && latency train"
+    origin = paths.provenance(rows, table, command, held_out_metrics(result))
+    model = fitted.with_provenance(origin).to_bytes()
+    _write(output, model)
+    predictor = Predictor(output)
+    if evaluation:
+        _write(evaluation, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    if card:
+        _write(card, write_card(predictor, result).encode())
+    _say_written(output, predictor)
+
+
+def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, name: str) -> None:
+    from .training import tables
+
+    rows = tables.read_table(data)
+    with _progress() as progress:
+        model = tables.train(rows, target, drop, name, progress)
+    if model.rows_without_target:
+        err.print(f"left out {model.rows_without_target:,} rows without a `{target}`")
+    command = f"latency train --data {data.name} --target {target}" + "".join(f" --drop {column}" for column in drop)
+    _write(output, model.fit.with_provenance(tables.provenance(data, model, command)).to_bytes())
+    for metric, value in model.metrics.items():
+        err.print(f"  {metric:24} {value:,}")
+    _say_written(output, Predictor(output))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _say_written(path: Path, predictor: Predictor) -> None:
+    info = predictor.model_info
+    err.print(f"wrote {path}: {info['name']} {info['version']}, {info['bytes']:,} bytes, {info['features']} features")
+
+
+def _as_dict(prediction: Prediction) -> dict[str, Any]:
+    numbers = {name: getattr(prediction, name) for name in prediction.__slots__ if name != "warnings"}
+    warnings = [
+        {"code": warning.code, "field": warning.field, "message": warning.message} for warning in prediction.warnings
+    ]
+    return {name: number for name, number in numbers.items() if number is not None} | {"warnings": warnings}
+
+
+def _tag(predictor: Predictor) -> dict[str, str]:
+    return {key: predictor.model_info[key] for key in ("name", "version", "engine")}

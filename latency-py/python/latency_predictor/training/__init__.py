@@ -1,0 +1,1 @@
+"""Training: tables of measurements → one checked ONNX file."""

@@ -1,0 +1,116 @@
+"""The gate between training and a model file: ONNX Runtime must give XGBoost's bits, or no file is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from ..errors import TrainingError
+
+Matrix = npt.NDArray[np.float32]
+
+SINGLE_ROWS = 300
+THRESHOLD_ROWS = 6000
+
+
+class ParityError(TrainingError):
+    """ONNX Runtime and XGBoost differ; the message says on which row, output and kind of input."""
+
+    default_code = "PARITY_ERROR"
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How many rows of each kind agreed to the bit, as batch; `single` of them were also run one by one."""
+
+    rows: dict[str, int]
+    single: int
+
+
+def check(model: bytes, boosters: Sequence[Any], held_out: Matrix, seed: int = 0) -> ParityReport:
+    """Compares the ONNX model with its boosters on rows of every kind that has ever gone wrong.
+
+    `held_out` are rows that training did not see, one column per feature. From them come rows with missing values,
+    rows exactly on split thresholds and on the next floats beside them, and rows with infinities.
+
+    Raises ParityError at the first difference in any bit.
+    """
+    kinds = _kinds(boosters, held_out, np.random.default_rng(seed))
+    session = _session(model)
+    single = 0
+    for kind, rows in kinds.items():
+        expected = np.column_stack([booster.inplace_predict(rows, missing=np.nan) for booster in boosters])
+        _compare(kind, "batch", rows, expected, session.run(None, {"features": rows})[0])
+        singles = min(SINGLE_ROWS, len(rows))
+        found = [session.run(None, {"features": rows[row : row + 1]})[0] for row in range(singles)]
+        _compare(kind, "single", rows[:singles], expected[:singles], np.concatenate(found))
+        single += singles
+    return ParityReport({kind: len(rows) for kind, rows in kinds.items()}, single)
+
+
+def _session(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # More threads add the trees in another order.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many classes that share only Exception
+        raise ParityError(f"ONNX Runtime cannot load the exported model: {error}") from error
+
+
+def _kinds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Generator) -> dict[str, Matrix]:
+    if len(held_out) == 0:
+        raise ParityError("the parity gate needs at least one held-out row")
+    held_out = np.ascontiguousarray(held_out, dtype=np.float32)
+    holes = held_out.copy()
+    holes[rng.random(holes.shape) < 0.3] = np.nan
+    infinite = held_out.copy()
+    infinite[rng.random(infinite.shape) < 0.2] = np.inf
+    infinite[rng.random(infinite.shape) < 0.2] = -np.inf
+    return {
+        "held-out rows": held_out,
+        "rows with missing values": holes,
+        "rows on split thresholds": _on_thresholds(boosters, held_out, rng),
+        "rows with infinities": infinite,
+    }
+
+
+def _on_thresholds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Generator) -> Matrix:
+    """Rows whose every cell is a threshold of its column, or one float below or above it."""
+    thresholds: dict[int, set[float]] = {}
+    for booster in boosters:
+        learner = json.loads(booster.save_raw("json").decode())["learner"]
+        for tree in learner["gradient_booster"]["model"]["trees"]:
+            for node, child in enumerate(tree["left_children"]):
+                if child != -1:
+                    thresholds.setdefault(tree["split_indices"][node], set()).add(tree["split_conditions"][node])
+    rows = held_out[rng.integers(len(held_out), size=THRESHOLD_ROWS)].copy()
+    for feature, values in thresholds.items():
+        column = rng.choice(np.array(sorted(values), dtype=np.float32), size=len(rows))
+        beside = rng.integers(-1, 2, size=len(rows))
+        column = np.where(beside < 0, np.nextafter(column, np.float32(-np.inf)), column)
+        rows[:, feature] = np.where(beside > 0, np.nextafter(column, np.float32(np.inf)), column)
+    return rows
+
+
+def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix) -> None:
+    if expected.shape != found.shape:
+        raise ParityError(f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}")
+    different = np.argwhere(
+        np.ascontiguousarray(expected, dtype=np.float32).view(np.int32)
+        != np.ascontiguousarray(found, dtype=np.float32).view(np.int32)
+    )
+    if len(different):
+        row, output = different[0]
+        raise ParityError(
+            f"{kind} ({how}): {len({int(r) for r, _ in different})} of {len(rows)} rows differ; the first is row "
+            f"{row}, output {output}: XGBoost gives {expected[row, output]!r}, ONNX Runtime {found[row, output]!r}; "
+            f"its features are {rows[row].tolist()}. No file is written."
+        )

@@ -1,0 +1,176 @@
+"""Schemas as dicts: for the bundled model's fields, and for tables of your own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..data import table as tidy
+from ..errors import TrainingError
+from .cables import Cables
+
+FORMAT = 1
+ENDS = ("src", "dst")
+DETOUR_HUB_NAMES = (
+    "London", "Amsterdam", "Madrid", "Moscow", "New York", "Miami", "Chicago", "San Jose", "Tokyo", "Singapore",
+    "Mumbai", "Johannesburg", "Fortaleza", "Nairobi", "Seoul", "Djibouti",
+)  # fmt: skip
+"""The hubs whose detours are features."""
+CONTINENTS = ("AF", "AS", "EU", "NA", "OC", "SA")
+CLOUDS = ("aws", "azure", "gcp")
+MAX_CATEGORIES = 64
+
+COORDINATE_NAMES = {
+    "src_lat": {"src_lat", "src_latitude", "source_lat", "source_latitude", "client_lat", "client_latitude"},
+    "src_lon": {"src_lon", "src_lng", "src_longitude", "source_lon", "source_lng", "source_longitude",
+                "client_lon", "client_lng", "client_longitude"},
+    "dst_lat": {"dst_lat", "dst_latitude", "dest_lat", "dest_latitude", "destination_lat", "destination_latitude",
+                "server_lat", "server_latitude"},
+    "dst_lon": {"dst_lon", "dst_lng", "dst_longitude", "dest_lon", "dest_lng", "dest_longitude", "destination_lon",
+                "destination_lng", "destination_longitude", "server_lon", "server_lng", "server_longitude"},
+}  # fmt: skip
+"""Column names, in lower case, that are recognised as coordinates."""
+
+
+def paths_schema(cables: Cables) -> dict[str, Any]:
+    """The bundled model's schema, without outputs, provenance and golden rows."""
+    parts = cables.schema_parts()
+    fields = [coordinate_field(f"{end}_{axis}", axis) for end in ENDS for axis in ("lat", "lon")]
+    for attribute, categories, description in (
+        ("access", tidy.ACCESS, "how this end is connected"),
+        ("provider", tidy.PROVIDERS, "who hosts this end"),
+        ("tier", tidy.TIERS, "the cloud's network tier at this end"),
+    ):
+        fields += [
+            {"name": f"{end}_{attribute}", "type": "category", "categories": list(categories), "description": description}
+            for end in ENDS
+        ]
+    features = geography(parts["hubs"])
+    features.append({"kind": "cable_ms"})
+    base = {"feature": len(features) - 1, "add": 5.0}
+    for attribute, categories in (("access", tidy.ACCESS), ("provider", tidy.PROVIDERS), ("tier", ("standard",))):
+        both = [f"{end}_{attribute}" for end in ENDS]
+        features += [{"kind": "count", "fields": both, "category": category} for category in categories]
+        if attribute != "tier":
+            features.append({"kind": "count_missing", "fields": both})
+    features.append(
+        {"kind": "same", "fields": [f"{end}_provider" for end in ENDS], "categories": list(CLOUDS)}
+    )
+    return {
+        "format": FORMAT,
+        "name": "latency",
+        "fields": fields,
+        "coordinates": {name: name for name in COORDINATE_NAMES},
+        **parts,
+        "features": features,
+        "target": {"name": "rtt_ms", "unit": "ms", "transform": "log", "base": base},
+    }
+
+
+def geography(hubs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Features from coordinates alone, over the detour hubs that `hubs` has."""
+    index = {hub["name"]: position for position, hub in enumerate(hubs)}
+    return [
+        {"kind": "distance_km"},
+        *({"kind": kind, "end": end} for end in ("west", "east") for kind in ("latitude", "longitude")),
+        *({"kind": "continent_count", "continent": continent} for continent in CONTINENTS),
+        *({"kind": "detour", "hub": index[name]} for name in DETOUR_HUB_NAMES if name in index),
+    ]
+
+
+def coordinate_field(name: str, axis: str) -> dict[str, Any]:
+    """A required coordinate in degrees."""
+    limit = 90.0 if axis == "lat" else 180.0
+    return {
+        "name": name,
+        "type": "number",
+        "unit": "degree",
+        "min": -limit,
+        "max": limit,
+        "required": True,
+        "description": f"{'latitude' if axis == 'lat' else 'longitude'}, WGS 84",
+    }
+
+
+def table_schema(
+    rows: pd.DataFrame, target: str, drop: tuple[str, ...], hubs: list[dict[str, Any]], transform: str, name: str
+) -> dict[str, Any]:
+    """A schema for any table: numbers and categories become fields by name, coordinates are recognised by name.
+
+    Raises TrainingError naming a column that is neither.
+    """
+    columns = [column for column in rows.columns if column != target and column not in drop]
+    coordinates = find_coordinates([str(column) for column in columns])
+    fields, features = [], []
+    for column in map(str, columns):
+        if column in coordinates.values():
+            axis = next(role for role, found in coordinates.items() if found == column)[-3:]
+            fields.append(coordinate_field(column, axis))
+            continue
+        field = table_field(column, rows[column])
+        fields.append(field)
+        if field["type"] == "number":
+            features.append({"kind": "number", "field": column})
+        else:
+            features += [
+                {"kind": "category", "field": column, "category": category} for category in field["categories"]
+            ]
+    schema: dict[str, Any] = {"format": FORMAT, "name": name, "fields": fields}
+    if coordinates:
+        used = [hub for hub in hubs if hub["name"] in DETOUR_HUB_NAMES]
+        schema |= {"coordinates": coordinates, "hubs": used}
+        features = geography(used) + features
+    if not features:
+        raise TrainingError(f"found no column beside the target `{target}`; give at least one number or category")
+    unit = "ms" if target.endswith("_ms") else ""
+    return schema | {"features": features, "target": {"name": target, "unit": unit, "transform": transform}}
+
+
+def find_coordinates(columns: list[str]) -> dict[str, str]:
+    """Which columns hold the four coordinates, by role; empty unless all four are there."""
+    found = {
+        role: column
+        for role, names in COORDINATE_NAMES.items()
+        for column in columns
+        if column.lower() in names
+    }
+    return found if len(found) == len(COORDINATE_NAMES) else {}
+
+
+def table_field(column: str, values: pd.Series) -> dict[str, Any]:
+    """A field for a column of a table."""
+    present = values.dropna()
+    if len(present) == 0:
+        raise TrainingError(f"column `{column}` has no values; leave it out with --drop {column}")
+    if pd.api.types.is_bool_dtype(present):
+        raise TrainingError(
+            f"column `{column}` holds true and false; write it as 0 and 1, or leave it out with --drop {column}"
+        )
+    if pd.api.types.is_numeric_dtype(present):
+        if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
+            raise TrainingError(f"column `{column}` holds infinities; leave those rows out")
+        return {"name": column, "type": "number"}
+    categories = sorted({value if isinstance(value, str) else None for value in present} - {None})
+    if len(categories) < present.nunique() or len(categories) > MAX_CATEGORIES:
+        raise TrainingError(
+            f"column `{column}` is neither a number nor a category: it holds {present.nunique()} different values such "
+            f"as {present.iloc[0]!r}; allowed: numbers, or at most {MAX_CATEGORIES} different words; leave it out with "
+            f"--drop {column}"
+        )
+    return {"name": column, "type": "category", "categories": categories}
+
+
+def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any = None) -> None:
+    """Writes into the schema what training saw: ranges of numbers, categories, distances."""
+    for field in schema["fields"]:
+        present = rows[field["name"]].dropna()
+        if field["type"] == "number":
+            field["seen"] = [float(present.min()), float(present.max())]
+        else:
+            field["seen"] = [word for word in field["categories"] if (present == word).any()]
+    if "coordinates" in schema and distances_km is not None:
+        schema["coordinates"] = schema["coordinates"] | {
+            "seen_distance_km": [round(float(distances_km.min()), 1), round(float(distances_km.max()), 1)]
+        }

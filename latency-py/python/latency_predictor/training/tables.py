@@ -1,0 +1,169 @@
+"""A model for any table of your own: numbers, categories, and coordinates if it has them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..data import split
+from ..errors import TrainingError
+from . import boosters as xgb
+from . import cables, calibration, schemas
+from .fit import Fit, fit, to_target_space
+
+Floats = npt.NDArray[np.float64]
+
+RECIPE = xgb.Recipe(
+    outputs=(
+        xgb.Output("low_ms", 0.05, 80),
+        xgb.Output("p50_ms", 0.5, 120),
+        xgb.Output("high_ms", 0.95, 80),
+        xgb.Output("p90_ms", 0.90, 80),
+        xgb.Output("p99_ms", 0.99, 80),
+    ),
+    max_depth=5,
+)
+MIN_ROWS = 50
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """A fit with its offsets, and how it did on rows that were held out."""
+
+    fit: Fit
+    metrics: dict[str, float]
+    rows: int
+    rows_without_target: int
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet file.
+
+    Raises TrainingError if it is neither, or cannot be read.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix.lower() in (".csv", ".gz", ".tsv"):
+            return pd.read_csv(path, sep="\t" if ".tsv" in path.suffixes else ",")
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"cannot read {path}: {error}") from error
+    raise TrainingError(f"{path} ends in `{path.suffix}`; allowed: .csv, .csv.gz, .tsv or .parquet")
+
+
+def train(
+    rows: pd.DataFrame,
+    target: str,
+    drop: tuple[str, ...] = (),
+    name: str = "custom",
+    progress: xgb.Progress | None = None,
+) -> TableModel:
+    """Trains on every column but the target and `drop`; offsets come from five held-out folds.
+
+    Folds are by place where the table has coordinates, else by row.
+    """
+    for column in (target, *drop):
+        if column not in rows:
+            raise TrainingError(
+                f"the table has no column `{column}`; it has: {', '.join(map(str, rows.columns))}"
+            )
+    rows, dropped = _with_target(rows, target)
+    hubs = [
+        {"name": name, "lat": lat, "lon": lon}
+        for name, lat, lon in zip(*_hub_columns(cables.load_hub_map()), strict=True)
+    ]
+    transform = "log" if (rows[target] > 0).all() else "identity"
+    schema = schemas.table_schema(rows, target, drop, hubs, transform, name)
+    _check_coordinates(schema, rows)
+    schemas.describe_seen(schema, rows)
+    weight = np.ones(len(rows))
+    masks = _folds(schema, rows)
+    predicted, actual = [], []
+    for test in masks:
+        fold = fit(schema, RECIPE, rows[~test], rows[target][~test], weight[~test], progress=progress)
+        predicted.append(fold.margins(rows[test]))
+        actual.append(to_target_space(schema, rows[target][test]))
+    margins, held_out = np.concatenate(predicted), np.concatenate(actual)
+    offsets = calibration.offsets(RECIPE.outputs, margins, held_out, np.ones(len(held_out)))
+    fitted = fit(schema, RECIPE, rows, rows[target], weight, progress=progress).with_offsets(offsets)
+    return TableModel(fitted, _metrics(schema, margins + np.array(offsets), held_out), len(rows), dropped)
+
+
+def provenance(path: Path, model: TableModel, command: str) -> dict[str, Any]:
+    """Where the model comes from."""
+    return {
+        "command": command,
+        "table_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "rows": model.rows,
+        "held_out_metrics": model.metrics,
+    }
+
+
+def _with_target(rows: pd.DataFrame, target: str) -> tuple[pd.DataFrame, int]:
+    if not pd.api.types.is_numeric_dtype(rows[target]):
+        raise TrainingError(f"the target `{target}` holds {rows[target].dtype}; allowed: numbers")
+    good = np.isfinite(rows[target].to_numpy(dtype=float, na_value=np.nan))
+    if good.sum() < MIN_ROWS:
+        raise TrainingError(
+            f"found {int(good.sum())} rows with a `{target}`; at least {MIN_ROWS} are needed; measure more"
+        )
+    return rows[good].reset_index(drop=True), int((~good).sum())
+
+
+def _check_coordinates(schema: dict[str, Any], rows: pd.DataFrame) -> None:
+    for field in schema["fields"]:
+        if not field.get("required"):
+            continue
+        values = rows[field["name"]]
+        bad = ~values.between(field["min"], field["max"])
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise TrainingError(
+                f"row {row}: {field['name']}: found {values.iloc[row]}; allowed: {field['min']:g} to {field['max']:g} "
+                f"degrees; correct the {int(bad.sum())} rows, or leave them out",
+                field=field["name"],
+                row=row,
+            )
+
+
+def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bool_]]:
+    """Test rows of each fold."""
+    if "coordinates" in schema:
+        names = schema["coordinates"]
+        ends = [
+            split.folds(split.places(rows[names[f"{end}_lat"]], rows[names[f"{end}_lon"]])) for end in ("src", "dst")
+        ]
+        masks = [(ends[0] == fold) | (ends[1] == fold) for fold in range(split.FOLDS)]
+        # Few places can leave a fold without rows to test, or without rows to train on.
+        usable = [mask for mask in masks if mask.any() and (~mask).sum() >= MIN_ROWS // 2]
+        if len(usable) > 1:
+            return usable
+    by_row = np.arange(len(rows)) % split.FOLDS
+    return [by_row == fold for fold in range(split.FOLDS)]
+
+
+def _hub_columns(hubs: cables.HubMap) -> tuple[list[str], list[float], list[float]]:
+    return hubs.names, hubs.lat.tolist(), hubs.lon.tolist()
+
+
+def _metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[str, float]:
+    if schema["target"]["transform"] == "log":
+        margins, actual = np.exp(margins), np.exp(actual)
+    names = [output.name for output in RECIPE.outputs]
+    low, p50, high, p90 = (margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms"))
+    error = np.abs(p50 - actual)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = float(np.median(error / np.abs(actual)))
+    return {
+        "held_out_rows": len(actual),
+        "mae": round(float(error.mean()), 4),
+        "median_relative_error": round(relative, 4),
+        "interval_coverage": round(float(np.mean((low <= actual) & (actual <= high))), 4),
+        "below_p90": round(float(np.mean(actual <= p90)), 4),
+    }

@@ -1,0 +1,23 @@
+//! Python bindings of `latency-core`, thin: convert, call, map errors.
+
+mod convert;
+mod error;
+mod predictor;
+
+use pyo3::prelude::*;
+
+/// The native module `latency_predictor._core`.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::predictor::{Predictor, featurize, find_place};
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let codes: Vec<_> = latency_core::ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        module.add("ERROR_CODES", codes)
+    }
+}

@@ -1,0 +1,279 @@
+//! The configuration: environment variables, and a file `.env` for those that the environment does not set.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use latency_core::Predictor;
+use log::LevelFilter;
+use rocket::config::{Ident, LogLevel, SecretKey};
+use rocket::data::{Limits, ToByteUnit};
+
+/// An environment variable that the server reads.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Which values it may have.
+    pub allowed: &'static str,
+    /// What holds if it is not set, or empty.
+    pub default: &'static str,
+}
+
+/// Every environment variable that the server reads; `docs/server.md` and `.env.example` list the same.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "LATENCY_MODEL",
+        purpose: "the model to serve",
+        allowed: "path of an .onnx file written by `latency train`",
+        default: "the bundled model",
+    },
+    Variable {
+        name: "LATENCY_ADDRESS",
+        purpose: "the address to listen on",
+        allowed: "an IPv4 or IPv6 address; 0.0.0.0 for all interfaces",
+        default: "127.0.0.1",
+    },
+    Variable { name: "LATENCY_PORT", purpose: "the port to listen on", allowed: "0 to 65535; 0 for any free port", default: "5000" },
+    Variable {
+        name: "LATENCY_LOG_LEVEL",
+        purpose: "how much is logged, on standard error",
+        allowed: "off, error, warn, info, debug",
+        default: "warn",
+    },
+    Variable {
+        name: "LATENCY_MAX_BODY_BYTES",
+        purpose: "the largest request body, in bytes",
+        allowed: "1024 to 1073741824",
+        default: "67108864",
+    },
+    Variable {
+        name: "LATENCY_SESSIONS",
+        purpose: "how many predictions run at the same time",
+        allowed: "1 to 1024",
+        default: "one per processor core",
+    },
+    Variable {
+        name: "SECRET_KEY",
+        purpose: "the secret that protects sessions",
+        allowed: "at least 32 random bytes in base64, as `openssl rand -base64 32` prints them",
+        default: "none: required in release builds, made up at each start in debug builds",
+    },
+    Variable {
+        name: "LATENCY_ORT_DYLIB_PATH",
+        purpose: "the ONNX Runtime library to load",
+        allowed: "absolute path of the library's file",
+        default: "ORT_DYLIB_PATH, else the library beside the program",
+    },
+];
+
+/// The fewest bytes of a secret.
+const SECRET_BYTES: usize = 32;
+
+/// Not one random key in a million has fewer different bytes than this: 32 random bytes have 30 on average.
+const SECRET_DISTINCT_BYTES: usize = 20;
+
+/// The key in Rocket's documentation: everybody knows it.
+const KNOWN_SECRET: &str = "hPRYyVRiMyxpw5sBB1XeCMN1kFsDCqKvBi2QJxBVHQk=";
+
+const SECRET_CURE: &str = "make one with `openssl rand -base64 32` and set it as SECRET_KEY in the environment or in .env";
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The model file; none for the bundled model.
+    pub model: Option<PathBuf>,
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// The port to listen on; 0 for any free one.
+    pub port: u16,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// The most bytes that a request's body may have.
+    pub max_body_bytes: u64,
+    /// How many predictions can run at the same time; none for one per core.
+    pub sessions: Option<NonZeroUsize>,
+    /// Protects sessions. None only in debug builds, which then make one up.
+    pub secret_key: Option<SecretKey>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 5000,
+            log_level: LevelFilter::Warn,
+            max_body_bytes: 64 << 20,
+            sessions: None,
+            secret_key: None,
+        }
+    }
+}
+
+/// A variable whose value cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The variable's name, or `.env`.
+    pub variable: String,
+    /// What was found, what is allowed, the cure. Never a secret.
+    pub message: String,
+}
+
+impl ConfigError {
+    fn new(variable: &str, message: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Sets the variables of this file that the environment does not set. No file is no error.
+///
+/// # Errors
+/// If the file is there but cannot be read or understood.
+pub fn load_dot_env(path: &Path) -> Result<(), ConfigError> {
+    // Its lines may hold secrets: messages name none of their text but the name before the `=`.
+    let fail = |what: String| Err(ConfigError::new(".env", format!("{what}; allowed: lines NAME=value, and comments after #")));
+    match dotenvy::from_path(path) {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(dotenvy::Error::Io(error)) => fail(format!("the file cannot be read: {error}")),
+        Err(dotenvy::Error::LineParse(line, _)) => match line.split_once('=') {
+            Some((name, _)) => fail(format!("found a value of {} that needs quotes", name.trim())),
+            None => fail("found a line without `=`".to_owned()),
+        },
+        Err(_) => fail("the file cannot be understood".to_owned()),
+    }
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// A value that cannot be used, and in release builds a missing `SECRET_KEY`.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var_os(name), !cfg!(debug_assertions))
+    }
+
+    /// Reads variables through `lookup`; `release` says whether the server must be safe to expose.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>, release: bool) -> Result<Self, ConfigError> {
+        let variables = Lookup(|name: &str| lookup(name).filter(|value| !value.is_empty()));
+        let default = Self::default();
+        let secret_key = match variables.text("SECRET_KEY")? {
+            Some(text) => Some(secret_key(&text)?),
+            None if release => return Err(ConfigError::new("SECRET_KEY", format!("found none; {SECRET_CURE}"))),
+            None => None,
+        };
+        Ok(Self {
+            model: (variables.0)("LATENCY_MODEL").map(PathBuf::from),
+            address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
+            port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
+            log_level: variables
+                .parse("LATENCY_LOG_LEVEL", |level| *level != LevelFilter::Trace)?
+                .unwrap_or(default.log_level),
+            max_body_bytes: variables
+                .parse("LATENCY_MAX_BODY_BYTES", |bytes| (1 << 10..=1 << 30).contains(bytes))?
+                .unwrap_or(default.max_body_bytes),
+            sessions: variables.parse("LATENCY_SESSIONS", |sessions: &NonZeroUsize| sessions.get() <= 1024)?,
+            secret_key,
+        })
+    }
+
+    /// Loads the model and checks it.
+    ///
+    /// # Errors
+    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
+    pub fn load_predictor(&self) -> latency_core::Result<Predictor> {
+        let mut builder = Predictor::builder();
+        if let Some(model) = &self.model {
+            builder = builder.file(model);
+        }
+        if let Some(sessions) = self.sessions {
+            builder = builder.sessions(sessions.get());
+        }
+        builder.build()
+    }
+
+    pub(crate) fn rocket(&self) -> rocket::Config {
+        let mut config = rocket::Config {
+            address: self.address,
+            port: self.port,
+            ident: Ident::none(),
+            cli_colors: false,
+            // Our own logger decides; this is for programs that start Rocket without it, such as tests.
+            log_level: LogLevel::Off,
+            limits: Limits::default().limit("bytes", self.max_body_bytes.bytes()),
+            ..rocket::Config::default()
+        };
+        if let Some(secret_key) = &self.secret_key {
+            config.secret_key = secret_key.clone();
+        }
+        config
+    }
+}
+
+struct Lookup<F>(F);
+
+impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
+    fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        (self.0)(name)
+            .map(OsString::into_string)
+            .transpose()
+            .map_err(|_| ConfigError::new(name, format!("found bytes that are not UTF-8; allowed: {}", allowed(name))))
+    }
+
+    fn parse<T: FromStr>(&self, name: &str, fits: impl Fn(&T) -> bool) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        match text.trim().parse() {
+            Ok(value) if fits(&value) => Ok(Some(value)),
+            _ => Err(ConfigError::new(name, format!("found {text:?}; allowed: {}", allowed(name)))),
+        }
+    }
+}
+
+fn allowed(name: &str) -> &'static str {
+    VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.allowed)
+}
+
+fn secret_key(text: &str) -> Result<SecretKey, ConfigError> {
+    const BASE64: GeneralPurpose = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let weak = |found: String| Err(ConfigError::new("SECRET_KEY", format!("found {found}; {SECRET_CURE}")));
+    // `openssl` breaks long keys into lines.
+    let text: String = text.split_ascii_whitespace().collect();
+    if text == KNOWN_SECRET {
+        return weak("a key from public documentation, which everybody knows".to_owned());
+    }
+    let Ok(bytes) = BASE64.decode(&text) else { return weak("something that is not base64".to_owned()) };
+    if bytes.len() < SECRET_BYTES {
+        return weak(format!("a key of {} bytes; allowed: at least {SECRET_BYTES}", bytes.len()));
+    }
+    let mut distinct = bytes.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < SECRET_DISTINCT_BYTES {
+        return weak("a key that is a pattern, not random".to_owned());
+    }
+    Ok(SecretKey::derive_from(&bytes))
+}

@@ -1,0 +1,88 @@
+//! `GET /model_info`: which model answers, what it takes and what it gives.
+
+use latency_core::schema::Field;
+use latency_core::{ModelInfo, Predictor};
+use rocket::fairing::AdHoc;
+use rocket::{State, get, routes};
+use serde::Serialize;
+
+use crate::errors::{Failure, Json, json};
+
+/// Attaches the route.
+pub fn stage() -> AdHoc {
+    AdHoc::on_ignite("model info", |rocket| async { rocket.mount("/", routes![model_info]) })
+}
+
+#[derive(Serialize)]
+struct Info<'a> {
+    #[serde(flatten)]
+    model: &'a ModelInfo,
+    fields: &'a [Field],
+    outputs: Vec<&'static Output>,
+}
+
+/// A number of a prediction.
+#[derive(Serialize)]
+struct Output {
+    name: &'static str,
+    unit: &'static str,
+    /// About `path` (its median) or about one `measurement` on it; the two are never mixed.
+    about: &'static str,
+    description: &'static str,
+    #[serde(skip)]
+    geographic: bool,
+}
+
+const OUTPUTS: [Output; 7] = [
+    Output {
+        name: "p50_ms",
+        unit: "ms",
+        about: "path",
+        description: "median round-trip time of the path",
+        geographic: false,
+    },
+    Output {
+        name: "low_ms",
+        unit: "ms",
+        about: "path",
+        description: "lower end of the 90 % conformal interval for that median, on places that training never saw",
+        geographic: false,
+    },
+    Output {
+        name: "high_ms",
+        unit: "ms",
+        about: "path",
+        description: "upper end of that interval",
+        geographic: false,
+    },
+    Output {
+        name: "p90_ms",
+        unit: "ms",
+        about: "measurement",
+        description: "90 of 100 single measurements are expected to be at most this",
+        geographic: false,
+    },
+    Output {
+        name: "p99_ms",
+        unit: "ms",
+        about: "measurement",
+        description: "99 of 100 single measurements are expected to be at most this; an extrapolation, since no \
+                      training data holds 99 % quantiles",
+        geographic: false,
+    },
+    Output {
+        name: "floor_ms",
+        unit: "ms",
+        about: "path",
+        description: "light in fibre along the great circle, there and back; no prediction is below it",
+        geographic: true,
+    },
+    Output { name: "distance_km", unit: "km", about: "path", description: "great-circle distance", geographic: true },
+];
+
+#[get("/model_info")]
+fn model_info(predictor: &State<Predictor>) -> Result<Json, Failure> {
+    let schema = predictor.schema();
+    let outputs = OUTPUTS.iter().filter(|output| !output.geographic || schema.coordinates.is_some()).collect();
+    json(&Info { model: predictor.model_info(), fields: &schema.fields, outputs })
+}

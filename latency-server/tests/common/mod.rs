@@ -1,0 +1,141 @@
+//! What the tests of the server share: one loaded model, a client, and a server on a real socket.
+
+// Each test file is a crate of its own, and none uses all of this.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
+use latency_core::Predictor;
+use latency_server::Config;
+use rocket::config::SecretKey;
+use rocket::fairing::AdHoc;
+use rocket::local::blocking::{Client, LocalResponse};
+use rocket::tokio::runtime::Runtime;
+use serde_json::Value;
+
+pub static PREDICTOR: LazyLock<Predictor> =
+    LazyLock::new(|| Config::default().load_predictor().expect("the bundled model loads"));
+
+thread_local! {
+    static CLIENT: &'static Client = Box::leak(Box::new(client(&config())));
+}
+
+/// The server with the usual configuration, without a socket; one per thread, since clients cannot be shared.
+pub fn local() -> &'static Client {
+    CLIENT.with(|client| *client)
+}
+
+pub fn config() -> Config {
+    // So that the tests also run in release builds, which insist on a key.
+    Config { secret_key: Some(SecretKey::derive_from(b"only for the tests of this server")), ..Config::default() }
+}
+
+pub fn client(config: &Config) -> Client {
+    Client::untracked(latency_server::rocket(config, PREDICTOR.clone())).expect("the server ignites")
+}
+
+/// Sends this body to `/predict`; status and answer.
+pub fn predict(body: impl AsRef<[u8]>) -> (u16, Value) {
+    let response = local().post("/predict").body(body).dispatch();
+    (response.status().code, json(response))
+}
+
+pub fn json(response: LocalResponse<'_>) -> Value {
+    let text = response.into_string().expect("the answer is text");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A server on a free port of the loopback interface. It stops when this is dropped.
+pub struct Server {
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Server {
+    pub fn start(config: Config) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let rocket = latency_server::rocket(&Config { port: 0, ..config }, PREDICTOR.clone()).attach(AdHoc::on_liftoff(
+            "port",
+            move |rocket| {
+                Box::pin(async move {
+                    let _ = sender.send(SocketAddr::new(rocket.config().address, rocket.config().port));
+                })
+            },
+        ));
+        runtime.spawn(async {
+            let _ = rocket.launch().await;
+        });
+        let address = receiver.recv_timeout(Duration::from_secs(20)).expect("the server starts");
+        Self { address, _runtime: runtime }
+    }
+
+    pub fn connect(&self) -> Connection {
+        Connection::to(self.address)
+    }
+}
+
+/// An HTTP/1.1 connection that stays open between requests.
+pub struct Connection(BufReader<TcpStream>);
+
+/// What came back: status, headers in lower case, body.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Connection {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.send(&[head.as_bytes(), body].concat());
+        self.answer(true)
+    }
+
+    pub fn head(&mut self, path: &str) -> Answer {
+        self.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        self.answer(false)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    pub fn answer(&mut self, with_body: bool) -> Answer {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the connection ended inside the head: {lines:?}");
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        let status = lines[0].split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+        let header = |line: &String| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.to_ascii_lowercase(), value.to_owned()))
+        };
+        let headers: Vec<_> = lines.iter().skip(1).filter_map(header).collect();
+        let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
+        let mut body = vec![0; if with_body { length } else { 0 }];
+        self.0.read_exact(&mut body).unwrap();
+        Answer { status, headers, body }
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+}

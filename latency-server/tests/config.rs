@@ -1,0 +1,236 @@
+//! The configuration: defaults, bad values, `.env`, and that the documents list what there is.
+
+mod common;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use latency_server::config::{VARIABLES, Variable};
+use latency_server::{Config, ConfigError};
+
+
+/// A key of 32 random bytes, used nowhere else.
+const KEY: &str = "q0ZyS1u7Xw3vJm9dKc2RtA5pLfHbE8gNiOeVxY4T6kQ=";
+
+fn read(variables: &[(&str, &str)], release: bool) -> Result<Config, ConfigError> {
+    let variables: HashMap<_, _> = variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
+    Config::from_lookup(|name| variables.get(name).cloned(), release)
+}
+
+#[test]
+fn without_variables_the_defaults_hold() {
+    for variables in [&[][..], &[("LATENCY_PORT", ""), ("LATENCY_MODEL", ""), ("SECRET_KEY", ""), ("LATENCY_SESSIONS", "")]] {
+        let config = read(variables, false).unwrap();
+        assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "127.0.0.1:5000");
+        assert_eq!((config.model, config.sessions, config.secret_key), (None, None, None));
+        assert_eq!(config.max_body_bytes, 64 * 1024 * 1024);
+        assert_eq!(config.log_level, log::LevelFilter::Warn);
+    }
+}
+
+#[test]
+fn variables_are_read() {
+    let config = read(
+        &[
+            ("LATENCY_MODEL", "/models/own.onnx"),
+            ("LATENCY_ADDRESS", "::"),
+            ("LATENCY_PORT", "0"),
+            ("LATENCY_LOG_LEVEL", "INFO"),
+            ("LATENCY_MAX_BODY_BYTES", "1024"),
+            ("LATENCY_SESSIONS", "3"),
+            ("SECRET_KEY", KEY),
+        ],
+        true,
+    )
+    .unwrap();
+    assert_eq!(config.model.as_deref(), Some(Path::new("/models/own.onnx")));
+    assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
+    assert_eq!(config.log_level, log::LevelFilter::Info);
+    assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));
+    assert!(config.secret_key.is_some_and(|key| key.is_provided()));
+}
+
+#[test]
+fn bad_values_are_named_with_what_is_allowed() {
+    for (name, value, allowed) in [
+        ("LATENCY_ADDRESS", "localhost", "IPv4 or IPv6"),
+        ("LATENCY_ADDRESS", "127.0.0.1:5000", "IPv4 or IPv6"),
+        ("LATENCY_PORT", "65536", "0 to 65535"),
+        ("LATENCY_PORT", "-1", "0 to 65535"),
+        ("LATENCY_PORT", "http", "0 to 65535"),
+        ("LATENCY_LOG_LEVEL", "loud", "off, error, warn, info, debug"),
+        ("LATENCY_LOG_LEVEL", "trace", "off, error, warn, info, debug"),
+        ("LATENCY_MAX_BODY_BYTES", "64MB", "1024 to 1073741824"),
+        ("LATENCY_MAX_BODY_BYTES", "1023", "1024 to 1073741824"),
+        ("LATENCY_MAX_BODY_BYTES", "1073741825", "1024 to 1073741824"),
+        ("LATENCY_SESSIONS", "0", "1 to 1024"),
+        ("LATENCY_SESSIONS", "1025", "1 to 1024"),
+        ("LATENCY_SESSIONS", "2.5", "1 to 1024"),
+    ] {
+        let error = read(&[(name, value)], false).unwrap_err();
+        assert_eq!(error.variable, name);
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{name}: found {value:?}; allowed: ")) && text.contains(allowed), "{text}");
+    }
+}
+
+#[test]
+fn a_weak_secret_is_refused_and_never_shown() {
+    for (key, why) in [
+        ("", "found none"),
+        ("not base64 at all!", "not base64"),
+        ("c2hvcnQ=", "5 bytes"),
+        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "pattern"),
+        ("changemechangemechangemechangemechangemechan", "pattern"),
+        ("hPRYyVRiMyxpw5sBB1XeCMN1kFsDCqKvBi2QJxBVHQk=", "public documentation"),
+    ] {
+        let error = read(&[("SECRET_KEY", key)], true).unwrap_err();
+        assert_eq!(error.variable, "SECRET_KEY");
+        assert!(error.message.contains(why), "{key}: {error}");
+        assert!(error.message.contains("openssl rand -base64 32"), "{error}");
+        assert!(key.is_empty() || !error.message.contains(key), "{error}");
+        // A key that is set must be a good one everywhere; only none at all is fine while developing.
+        assert_eq!(read(&[("SECRET_KEY", key)], false).is_ok(), key.is_empty(), "{key}");
+    }
+    let wrapped = format!("{}\n{}", &KEY[..20], &KEY[20..]);
+    for key in [KEY, KEY.trim_end_matches('='), &wrapped] {
+        let config = read(&[("SECRET_KEY", key)], true).unwrap();
+        assert!(!format!("{config:?}").contains(&KEY[..8]), "{config:?}");
+    }
+}
+
+/// The program in a folder of its own, with nothing but these variables.
+fn program(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latency-server"));
+    command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
+    command.envs(std::env::var_os("LATENCY_ORT_DYLIB_PATH").map(|library| ("LATENCY_ORT_DYLIB_PATH", library)));
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = program(folder, arguments, variables).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn dot_env_is_read_and_the_environment_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), format!("# A comment\nSECRET_KEY={KEY}\nLATENCY_PORT=http\n")).unwrap();
+    let (code, _, errors) = run(folder.path(), &["--check-config"], &[]);
+    assert_eq!(code, Some(2));
+    assert_eq!(errors, "latency-server: LATENCY_PORT: found \"http\"; allowed: 0 to 65535; 0 for any free port\n");
+
+    let (code, text, errors) = run(folder.path(), &["--check-config"], &[("LATENCY_PORT", "4321")]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(text.starts_with("The configuration is good: model ") && text.ends_with("127.0.0.1:4321\n"), "{text}");
+}
+
+#[test]
+fn a_broken_dot_env_is_an_error_that_shows_no_value() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["SECRET_KEY=\"hidden-value", "hidden-value", "SECRET_KEY=hidden-value two words"] {
+        std::fs::write(folder.path().join(".env"), line).unwrap();
+        let (code, _, errors) = run(folder.path(), &["--check-config"], &[]);
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.contains(".env: found") && errors.contains("allowed: lines NAME=value"), "{errors}");
+        assert!(!errors.contains("hidden-value"), "{errors}");
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.onnx"), "no model").unwrap();
+    for (model, words) in [("missing.onnx", "cannot read the model file missing.onnx"), ("broken.onnx", "8 bytes")] {
+        let (code, _, errors) = run(folder.path(), &[], &[("LATENCY_MODEL", model), ("SECRET_KEY", KEY)]);
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.starts_with("latency-server: cannot start: ") && errors.contains(words), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, text, _) = run(folder.path(), &["--help"], &[]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("--check-config") && VARIABLES.iter().all(|variable| text.contains(variable.name)), "{text}");
+    let (code, text, _) = run(folder.path(), &["--version"], &[]);
+    assert_eq!((code, text), (Some(0), format!("latency-server {}\n", env!("CARGO_PKG_VERSION"))));
+    let (code, _, errors) = run(folder.path(), &["--port", "80"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("--port") && errors.contains("--help"), "{errors}");
+}
+
+/// Stops the program when the test ends, however it ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_program_serves_from_any_folder_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path(), &[], &[("LATENCY_PORT", "0"), ("SECRET_KEY", KEY)]);
+    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().expect("the program goes on").unwrap();
+    let listening = line();
+    let address: SocketAddr = listening.strip_prefix("Listening on http://").unwrap().parse().unwrap();
+    assert_eq!(line(), format!(r#"Try: curl http://{address}/predict -d '{{"src": "London", "dst": "Tokyo"}}'"#));
+
+    let mut connection = common::Connection::to(address);
+    let answer = connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#);
+    assert_eq!(answer.status, 200);
+    assert!(answer.json()["p50_ms"].as_f64().unwrap() > 50.0);
+    connection.send(b"GET /?src=London&dst=Tokyo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(connection.answer(true).status, 200);
+    // The body of a bad request does not get into the log.
+    assert_eq!(connection.post("/predict", b"{\"private\": \"private\"").status, 400);
+    assert_eq!(connection.post("/nothing", b"private").status, 404);
+
+    let taken = address.port().to_string();
+    let (code, _, errors) = run(folder.path(), &[], &[("LATENCY_PORT", &taken), ("SECRET_KEY", KEY)]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains(&format!("cannot listen on {address}")) && errors.contains("LATENCY_PORT"), "{errors}");
+
+    running.0.kill().unwrap();
+    let log: Vec<_> = BufReader::new(running.0.stderr.take().unwrap()).lines().map(Result::unwrap).collect();
+    assert_eq!(log, Vec::<String>::new());
+}
+
+fn document(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
+#[test]
+fn the_documents_list_every_variable() {
+    let guide = document("docs/server.md");
+    let rows: Vec<_> = guide.lines().filter(|line| line.starts_with("| `LATENCY_") || line.starts_with("| `SECRET_")).collect();
+    let expected: Vec<_> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let Variable { name, purpose, allowed, default } = variable;
+            format!("| `{name}` | {purpose} | {allowed} | {default} |")
+        })
+        .collect();
+    assert_eq!(rows, expected);
+
+    let example = document(".env.example");
+    let names: Vec<_> = example
+        .lines()
+        .filter_map(|line| line.trim_start_matches("# ").split_once('=').map(|(name, _)| name))
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
+        .collect();
+    assert_eq!(names, VARIABLES.iter().map(|variable| variable.name).collect::<Vec<_>>());
+    let secret = example.lines().find_map(|line| line.strip_prefix("SECRET_KEY="));
+    assert_eq!(secret, Some(""), "the example holds no secret, and so does not start a release build");
+}

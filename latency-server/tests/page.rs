@@ -1,0 +1,172 @@
+//! The page: a form, an answer, an error beside the field; and what the browser is told.
+
+mod common;
+
+use common::{PREDICTOR, json, local};
+use latency_core::Row;
+use rocket::http::{ContentType, Status};
+
+fn get(path: &str) -> (Status, String) {
+    let response = local().get(path.to_owned()).dispatch();
+    assert_eq!(response.content_type(), Some(ContentType::HTML));
+    (response.status(), response.into_string().unwrap())
+}
+
+/// What lies between the two, once.
+fn between<'a>(page: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = page.split_once(start).unwrap_or_else(|| panic!("{start} is not in {page}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("{end} is not in {rest}")).0
+}
+
+#[test]
+fn the_empty_form() {
+    let (status, page) = get("/");
+    assert_eq!(status, Status::Ok);
+    assert!(page.starts_with("<!doctype html>"), "{page}");
+    for needed in [
+        r#"<form action="/" method="get">"#,
+        r#"<label for="src">"#,
+        r#"<label for="dst">"#,
+        r#"<label for="src_access">"#,
+        r#"<label for="dst_access">"#,
+        r#"<option value="aws:eu-west-2">"#,
+        r#"<option value="starlink">"#,
+    ] {
+        assert!(page.contains(needed), "{needed} is not in {page}");
+    }
+    assert!(!page.contains("class=\"error\"") && !page.contains("<section"), "{page}");
+    for part in ["GeoNames", PREDICTOR.model_info().version.as_str()] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+}
+
+#[test]
+fn a_result() {
+    let (status, page) = get("/?src=New+York&dst=aws%3Aeu-west-2&src_access=wifi&dst_access=");
+    assert_eq!(status, Status::Ok);
+    let row = Row::between("New York", "aws:eu-west-2").unwrap().with("src_access", "wifi");
+    let prediction = PREDICTOR.predict(&row).unwrap();
+    let shown = |ms: f32| if ms < 99.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") };
+    let main = between(&page, r#"<p class="main">"#, "</p>");
+    assert_eq!(
+        main,
+        format!(
+            "<strong>{}</strong> median round trip, with 90 % confidence between {} and {}.",
+            shown(prediction.p50_ms),
+            shown(prediction.low_ms),
+            shown(prediction.high_ms)
+        )
+    );
+    let list = between(&page, "<dl>", "</dl>");
+    for number in [prediction.p90_ms, prediction.p99_ms, prediction.floor_ms.unwrap()] {
+        assert!(list.contains(&format!("<dd>{}</dd>", shown(number))), "{number} is not in {list}");
+    }
+    assert!(list.contains("extrapolation"), "{list}");
+    assert!(list.contains("<dd>5,5") && list.contains(" km</dd>"), "{list}");
+    assert!(between(&page, r#"<h2 id="answer">"#, "</h2>").starts_with("New York City, NY, US"), "{page}");
+    // The form keeps what was asked.
+    assert!(page.contains(r#"name="src" value="New York""#), "{page}");
+    assert!(page.contains(r#"<option value="wifi" selected>"#), "{page}");
+    assert!(!page.contains("class=\"error\""), "{page}");
+}
+
+#[test]
+fn errors_stand_beside_their_fields() {
+    let (status, page) = get("/?src=Springfield&dst=Tokyo");
+    assert_eq!(status, Status::BadRequest);
+    let error = between(&page, r#"id="src-error" role="alert">"#, "</p>");
+    assert!(error.contains("<code>Springfield</code>") && error.contains("Springfield, MO, US"), "{error}");
+    assert!(!page.contains("dst-error") && !page.contains("<section"), "{page}");
+    assert!(page.contains(r#"aria-describedby="src-error forms" aria-invalid="true""#), "{page}");
+
+    let (status, page) = get("/?src=&dst=91,0");
+    assert_eq!(status, Status::BadRequest);
+    assert!(between(&page, r#"id="src-error" role="alert">"#, "</p>").contains("empty name"), "{page}");
+    assert!(between(&page, r#"id="dst-error" role="alert">"#, "</p>").contains("found 91; allowed -90 to 90"), "{page}");
+
+    let (status, page) = get("/?src=London&dst=Tokyo&dst_access=telepathy");
+    assert_eq!(status, Status::BadRequest);
+    let error = between(&page, r#"id="dst_access-error" role="alert">"#, "</p>");
+    assert!(error.contains("telepathy") && error.contains("allowed"), "{error}");
+
+    let (status, page) = get("/?src=London");
+    assert_eq!(status, Status::BadRequest);
+    assert!(page.contains("dst-error") && !page.contains("src-error"), "{page}");
+}
+
+#[test]
+fn hostile_input_stays_text() {
+    let hostile = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%27%26";
+    for path in [
+        format!("/?src={hostile}&dst=Tokyo"),
+        format!("/?src=London&dst={hostile}"),
+        format!("/?src=London&dst=Tokyo&src_access={hostile}"),
+        format!("/?src=%60{hostile}%60&dst=%00%0a"),
+    ] {
+        let (status, page) = get(&path);
+        assert_eq!(status, Status::BadRequest);
+        assert!(page.contains("&lt;script&gt;"), "{page}");
+        assert!(!page.contains("<script"), "{page}");
+    }
+    // Bytes that are no UTF-8, and far too long a name.
+    assert_eq!(get("/?src=%ff%fe&dst=Tokyo").0, Status::BadRequest);
+    assert_eq!(get(&format!("/?src={}&dst=Tokyo", "x".repeat(5000))).0, Status::BadRequest);
+}
+
+#[test]
+fn the_page_keeps_to_its_content_security_policy() {
+    for path in ["/", "/?src=London&dst=Tokyo", "/?src=x&dst=y"] {
+        let (_, page) = get(path);
+        for inline in ["style=", "<style", "<script", " onclick", " onload", "javascript:"] {
+            assert!(!page.contains(inline), "{inline} in {page}");
+        }
+    }
+}
+
+#[test]
+fn every_answer_carries_the_headers() {
+    for path in ["/", "/?src=x&dst=y", "/health", "/model_info", "/predict", "/nothing", "/static/page.css"] {
+        let response = local().get(path).dispatch();
+        let header = |name| response.headers().get_one(name).unwrap_or_else(|| panic!("{path} has no {name}"));
+        let policy = header("Content-Security-Policy");
+        for part in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(header("X-Content-Type-Options"), "nosniff");
+        assert_eq!(header("X-Frame-Options"), "DENY");
+        assert_eq!(header("Referrer-Policy"), "no-referrer");
+        assert_eq!(response.headers().get_one("Server"), None);
+    }
+}
+
+#[test]
+fn the_files_of_the_page() {
+    let (_, page) = get("/");
+    for (path, kind) in [("/static/page.css", ContentType::CSS), ("/static/icon.svg", ContentType::SVG)] {
+        assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+        let response = local().get(path).dispatch();
+        assert_eq!((response.status(), response.content_type()), (Status::Ok, Some(kind)));
+        assert!(response.into_string().unwrap().len() > 100);
+    }
+}
+
+#[test]
+fn health_and_model_info() {
+    let response = local().get("/health").dispatch();
+    assert_eq!(response.status(), Status::Ok);
+    assert_eq!(json(response)["status"], "ok");
+
+    let response = local().get("/model_info").dispatch();
+    assert_eq!(response.status(), Status::Ok);
+    let info = json(response);
+    assert_eq!(info["sha256"], PREDICTOR.model_info().sha256);
+    let names = |list: &str| -> Vec<_> {
+        info[list].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("fields"), PREDICTOR.schema().field_names().collect::<Vec<_>>());
+    let prediction = PREDICTOR.predict(&Row::between("London", "Tokyo").unwrap()).unwrap();
+    assert_eq!(names("outputs"), prediction.numbers().map(|(name, _)| name).collect::<Vec<_>>());
+    let p99 = info["outputs"].as_array().unwrap().iter().find(|output| output["name"] == "p99_ms").unwrap();
+    assert!(p99["description"].as_str().unwrap().contains("extrapolation"), "{p99}");
+}

@@ -132,6 +132,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn without_row(mut self) -> Self {
+        self.0.row = None;
+        self
+    }
+
     /// Adds a named detail, such as the path of a file.
     #[must_use]
     pub fn with_context(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -181,7 +186,6 @@ impl Error {
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
     }
-
 }
 
 struct RowPrefix(Option<usize>);

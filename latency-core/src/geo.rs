@@ -12,7 +12,7 @@ pub const EARTH_RADIUS_KM: f64 = 6371.0088;
 pub const LIGHT_KM_PER_MS: f64 = 299.792_458;
 
 /// A position on the sphere as a unit vector: three multiplications replace the trigonometry of each further distance.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct UnitVector {
     /// Towards latitude 0, longitude 0.
     pub x: f64,

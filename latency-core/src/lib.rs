@@ -29,6 +29,10 @@
 //! Features are computed in f64 with pure-Rust mathematics, and sums run in one thread in one order: [`Predictor::predict`]
 //! equals [`Predictor::predict_batch`] to the bit, in Rust, Python, Node.js and over HTTP.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/rust.md")]
+mod guide {}
+
 mod continents;
 mod error;
 mod features;

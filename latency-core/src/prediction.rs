@@ -210,14 +210,21 @@ impl Calibration {
                 .filter_map(|name| {
                     let index = schema.field_index(name)?;
                     let FieldKind::Category { categories, .. } = &schema.fields[index].kind else { return None };
-                    let scales = categories.iter().map(|word| spread.scale.get(word).copied().unwrap_or(spread.missing));
+                    let scales =
+                        categories.iter().map(|word| spread.scale.get(word).copied().unwrap_or(spread.missing));
                     Some((index, scales.collect()))
                 })
                 .collect(),
             missing: spread.missing,
         });
         let outputs = schema.outputs.iter().map(|output| (output.name, output.offset)).collect();
-        Self { outputs, transform: schema.target.transform, spread, geographic: schema.coordinates.is_some(), base: schema.target.base }
+        Self {
+            outputs,
+            transform: schema.target.transform,
+            spread,
+            geographic: schema.coordinates.is_some(),
+            base: schema.target.base,
+        }
     }
 
     /// Margins (row-major, one column per output) → predictions, without warnings.
@@ -253,8 +260,11 @@ impl Calibration {
             p90 = p90.max(p50);
             p99 = p99.max(p90);
             if ![low, p50, high, p90, p99].iter().all(|number| number.is_finite()) {
-                return Err(Error::new(ErrorKind::InferenceFailed, "the model gave something that is not a finite number")
-                    .with_row(index));
+                return Err(Error::new(
+                    ErrorKind::InferenceFailed,
+                    "the model gave something that is not a finite number",
+                )
+                .with_row(index));
             }
             predictions.low_ms.push(low as f32);
             predictions.p50_ms.push(p50 as f32);
@@ -314,7 +324,11 @@ fn excess_quantile(Level { p, z }: Level, sigma: f64, scale: f64) -> f64 {
     for _ in 0..60 {
         let tail = libm::exp(0.5 * ratio * ratio - y / scale) * normal_cdf(y / sigma - ratio);
         let error = normal_cdf(y / sigma) - tail - p;
-        if error > 0.0 { high = y } else { low = y }
+        if error > 0.0 {
+            high = y;
+        } else {
+            low = y;
+        }
         let newton = y - error * scale / tail;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         if (next - y).abs() <= 1e-12 * (1.0 + y.abs()) {
@@ -351,7 +365,11 @@ mod tests {
             for (sigma, scale) in [(0.05, 0.2), (0.2, 0.05), (0.3, 0.011), (0.01, 0.3), (0.2, 0.2), (0.31, 0.01)] {
                 let x = excess_quantile(level, sigma, scale);
                 let found = excess_cdf(x, sigma, scale);
-                assert!((found - level.p).abs() < 1e-4, "p {}, sigma {sigma}, scale {scale}: x {x}, cdf {found}", level.p);
+                assert!(
+                    (found - level.p).abs() < 1e-4,
+                    "p {}, sigma {sigma}, scale {scale}: x {x}, cdf {found}",
+                    level.p
+                );
             }
         }
     }
@@ -364,7 +382,9 @@ mod tests {
 
     #[test]
     fn sort3_sorts() {
-        for (a, b, c) in [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0), (2.0, 3.0, 1.0), (2.0, 1.0, 3.0), (3.0, 1.0, 2.0), (1.0, 1.0, 0.0)] {
+        for (a, b, c) in
+            [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0), (2.0, 3.0, 1.0), (2.0, 1.0, 3.0), (3.0, 1.0, 2.0), (1.0, 1.0, 0.0)]
+        {
             let (x, y, z) = sort3(a, b, c);
             assert!(x <= y && y <= z && x + y + z == a + b + c);
         }

@@ -130,7 +130,7 @@ impl Predictor {
     /// schema: a required field missing, an unknown one, a value that is not allowed.
     pub fn predict(&self, row: &Row) -> Result<Prediction> {
         let rows = self.0.schema.encode_row(row)?;
-        let predictions = self.predict_encoded(rows)?;
+        let predictions = self.predict_encoded(rows).map_err(Error::without_row)?;
         predictions.get(0).ok_or_else(|| Error::new(ErrorKind::InferenceFailed, "the model gave no answer"))
     }
 
@@ -197,15 +197,23 @@ impl Predictor {
         let matrix = inner.plan.matrix(&rows);
         let predict = |margins: &[f32]| inner.calibration.apply(margins, &rows, &matrix);
         // ONNX Runtime refuses matrices without rows.
-        let predictions =
-            if rows.rows == 0 { predict(&[])? } else { inner.pool.run(&matrix.values, rows.rows, inner.plan.width(), predict)?? };
-        Ok(Predictions { warnings: self.warnings(&rows, &matrix.distances_km), ignored_columns: rows.ignored, ..predictions })
+        let predictions = if rows.rows == 0 {
+            predict(&[])?
+        } else {
+            inner.pool.run(&matrix.values, rows.rows, inner.plan.width(), predict)??
+        };
+        Ok(Predictions {
+            warnings: self.warnings(&rows, &matrix.distances_km),
+            ignored_columns: rows.ignored,
+            ..predictions
+        })
     }
 
     fn warnings(&self, rows: &EncodedRows, distances_km: &[f64]) -> Vec<(usize, Warning)> {
         let schema = &self.0.schema;
         let mut warnings = Vec::new();
-        let out_of_range = |field: &str, message: String| Warning { code: WarningCode::OutOfRange, field: field.to_owned(), message };
+        let out_of_range =
+            |field: &str, message: String| Warning { code: WarningCode::OutOfRange, field: field.to_owned(), message };
         let seen_distance = schema.coordinates.as_ref().and_then(|coordinates| coordinates.seen_distance_km);
         for (index, row) in rows.values.chunks_exact(schema.fields.len().max(1)).enumerate() {
             for (field, value) in schema.fields.iter().zip(row).filter(|(_, value)| !value.is_nan()) {
@@ -213,13 +221,15 @@ impl Predictor {
                     FieldKind::Number { seen: Some([low, high]), .. } if value < low || value > high => {
                         format!("found {value}; training saw {low} to {high}: the prediction is an extrapolation")
                     }
-                    FieldKind::Category { categories, seen } => match category_index(*value).and_then(|index| categories.get(index)) {
-                        Some(word) if !seen.contains(word) => format!(
-                            "found {word}; training saw {}: the prediction is an extrapolation",
-                            if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
-                        ),
-                        _ => continue,
-                    },
+                    FieldKind::Category { categories, seen } => {
+                        match category_index(*value).and_then(|index| categories.get(index)) {
+                            Some(word) if !seen.contains(word) => format!(
+                                "found {word}; training saw {}: the prediction is an extrapolation",
+                                if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
+                            ),
+                            _ => continue,
+                        }
+                    }
                     FieldKind::Number { .. } => continue,
                 };
                 warnings.push((index, out_of_range(&field.name, message)));
@@ -227,8 +237,9 @@ impl Predictor {
             if let (Some([low, high]), Some(distance)) = (seen_distance, distances_km.get(index))
                 && !(low..=high).contains(distance)
             {
-                let message =
-                    format!("found {distance:.0} km; training saw {low:.0} to {high:.0} km: the prediction is an extrapolation");
+                let message = format!(
+                    "found {distance:.0} km; training saw {low:.0} to {high:.0} km: the prediction is an extrapolation"
+                );
                 warnings.push((index, out_of_range("distance_km", message)));
             }
         }
@@ -356,7 +367,10 @@ fn read_model(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         Error::new(
             ErrorKind::ModelNotReadable,
-            format!("cannot read the model file {}: {error}; give the path of an .onnx file written by `latency train`", path.display()),
+            format!(
+                "cannot read the model file {}: {error}; give the path of an .onnx file written by `latency train`",
+                path.display()
+            ),
         )
         .with_context("file", path.display().to_string())
         .with_source(error)
@@ -368,7 +382,9 @@ fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
     let text = graph.metadata.ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidSchema,
-            format!("this ONNX model has no metadata `{METADATA_KEY}`; write it with `latency train`, which puts it there"),
+            format!(
+                "this ONNX model has no metadata `{METADATA_KEY}`; write it with `latency train`, which puts it there"
+            ),
         )
     })?;
     let schema = Schema::from_json(&text)?;

@@ -51,6 +51,9 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+/// More values than any model has fields: hostile rows end here, before they cost time.
+const MAX_VALUES: usize = 1000;
+
 /// What a caller wrote under one key of a row: see [`Row::from_entries`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
@@ -145,7 +148,10 @@ impl Row {
         let Json::Object(object) = json else {
             return Err(Error::new(
                 ErrorKind::InvalidJson,
-                format!("found {}; allowed: an object such as {{\"src\": \"London\", \"dst\": \"Tokyo\"}}", kind_of(json)),
+                format!(
+                    "found {}; allowed: an object such as {{\"src\": \"London\", \"dst\": \"Tokyo\"}}",
+                    kind_of(json)
+                ),
             ));
         };
         let entries = object
@@ -153,9 +159,9 @@ impl Row {
             .map(|(key, value)| {
                 let entry = match value {
                     Json::Object(end) => {
-                        let values = end.iter().map(|(part, value)| {
-                            Ok((part.clone(), scalar(&format!("{key}.{part}"), value)?))
-                        });
+                        let values = end
+                            .iter()
+                            .map(|(part, value)| Ok((part.clone(), scalar(&format!("{key}.{part}"), value)?)));
                         Entry::End(values.collect::<Result<_>>()?)
                     }
                     value => Entry::Value(scalar(key, value)?),
@@ -174,6 +180,13 @@ impl Row {
     pub fn from_entries(entries: impl IntoIterator<Item = (String, Entry)>) -> Result<Self> {
         let mut row = Self::default();
         for (key, entry) in entries {
+            if row.values.len() > MAX_VALUES {
+                return Err(Error::new(
+                    ErrorKind::InvalidField,
+                    format!("found more than {MAX_VALUES} values in one row; allowed: the model's fields, each once"),
+                )
+                .with_field(key));
+            }
             match (key.as_str(), entry) {
                 (end @ ("src" | "dst"), Entry::Value(Value::Text(name))) => {
                     row.nested = true;
@@ -195,8 +208,11 @@ impl Row {
                 }
                 (field, Entry::Value(value)) => row.set_once(field, field, value)?,
                 (field, Entry::End(_)) => {
-                    return Err(Error::new(ErrorKind::InvalidField, "found an object; allowed: a number, a string or null")
-                        .with_field(field));
+                    return Err(Error::new(
+                        ErrorKind::InvalidField,
+                        "found an object; allowed: a number, a string or null",
+                    )
+                    .with_field(field));
                 }
             }
         }
@@ -204,6 +220,13 @@ impl Row {
     }
 
     fn set_end(&mut self, end: &str, values: Vec<(String, Value)>) -> Result<()> {
+        if values.len() > MAX_VALUES {
+            return Err(Error::new(
+                ErrorKind::InvalidField,
+                format!("found {} values for one end; allowed: the model's fields, each once", values.len()),
+            )
+            .with_field(end));
+        }
         let place = values.iter().find(|(part, _)| part == "place").map(|(_, value)| value);
         let named = match place {
             Some(Value::Text(name)) => {
@@ -292,7 +315,8 @@ fn scalar(field: &str, json: &Json) -> Result<Value> {
         Json::Null => Ok(Value::Missing),
         Json::String(text) => Ok(Value::Text(text.clone())),
         Json::Number(number) => number.as_f64().map(Value::Number).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidField, format!("found {number}; allowed: a number that fits 64 bits")).with_field(field)
+            Error::new(ErrorKind::InvalidField, format!("found {number}; allowed: a number that fits 64 bits"))
+                .with_field(field)
         }),
         other => Err(Error::new(
             ErrorKind::InvalidField,
@@ -442,12 +466,17 @@ impl Schema {
             if column.len() != rows {
                 return Err(Error::new(
                     ErrorKind::InvalidBatch,
-                    format!("found {} values, but the first column has {rows}; give columns of equal length", column.len()),
+                    format!(
+                        "found {} values, but the first column has {rows}; give columns of equal length",
+                        column.len()
+                    ),
                 )
                 .with_field(name.as_ref()));
             }
             if batch.columns.iter().filter(|(other, _)| other == name).count() > 1 {
-                return Err(Error::new(ErrorKind::InvalidBatch, "found twice; give each column once").with_field(name.as_ref()));
+                return Err(
+                    Error::new(ErrorKind::InvalidBatch, "found twice; give each column once").with_field(name.as_ref())
+                );
             }
         }
         let mut values = vec![f64::NAN; rows * width];
@@ -461,7 +490,10 @@ impl Schema {
             let cells = values.iter_mut().skip(index).step_by(width.max(1));
             match batch.column(&field.name) {
                 Some(column) => encode_column(field, column, cells)?,
-                None if field.required && rows > 0 && values.iter().skip(index).step_by(width).any(|value| value.is_nan()) => {
+                None if field.required
+                    && rows > 0
+                    && values.iter().skip(index).step_by(width).any(|value| value.is_nan()) =>
+                {
                     return Err(self.missing_field(field).with_field(&*field.name));
                 }
                 None => {}
@@ -515,7 +547,8 @@ impl Schema {
     }
 
     fn missing_field(&self, field: &Field) -> Error {
-        let coordinate = self.coordinates.as_ref().is_some_and(|coordinates| coordinates.names().contains(&field.name.as_str()));
+        let coordinate =
+            self.coordinates.as_ref().is_some_and(|coordinates| coordinates.names().contains(&field.name.as_str()));
         let cure = if coordinate { "give it, or the name of a place for that end" } else { "give it" };
         Error::new(ErrorKind::MissingField, format!("required, but not given; allowed: {}; {cure}", allowed(field)))
     }
@@ -538,7 +571,10 @@ fn encode_column<'v>(field: &Field, column: &Column<'_>, cells: impl Iterator<It
                     None if field.required => {
                         return Err(at(row)(Error::new(
                             ErrorKind::MissingField,
-                            format!("required, but missing in this row; allowed: {}; give it, or leave the row out", allowed(field)),
+                            format!(
+                                "required, but missing in this row; allowed: {}; give it, or leave the row out",
+                                allowed(field)
+                            ),
                         )));
                     }
                     None => {}

@@ -139,6 +139,25 @@ pub struct Cables {
     pub constant_ms: f64,
 }
 
+impl Cables {
+    /// A hub that cannot be reached from the first one: a path that needs it would take forever.
+    fn unreachable(&self, hubs: usize) -> Option<usize> {
+        let mut reached = vec![false; hubs];
+        let mut waiting = vec![0];
+        while let Some(hub) = waiting.pop() {
+            if std::mem::replace(&mut reached[hub], true) {
+                continue;
+            }
+            waiting.extend(self.links.iter().filter_map(|&(from, to, _)| match hub {
+                _ if hub == from => Some(to),
+                _ if hub == to => Some(from),
+                _ => None,
+            }));
+        }
+        reached.iter().position(|reached| !reached)
+    }
+}
+
 /// One end of a path, as features name it.
 ///
 /// A path's RTT is the same in both directions up to noise, so features look at the western and the eastern end
@@ -151,6 +170,18 @@ pub enum End {
     West,
     /// The other end.
     East,
+}
+
+/// An axis of [`UnitVector`](crate::geo::UnitVector).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// Towards latitude 0, longitude 0.
+    X,
+    /// Towards latitude 0, longitude 90° east.
+    Y,
+    /// Towards the north pole.
+    Z,
 }
 
 /// One column of the model's matrix.
@@ -198,6 +229,13 @@ pub enum Feature {
         /// Which end.
         end: End,
     },
+    /// One coordinate of an end as a unit vector, which has no seam at the antimeridian and no poles.
+    Cartesian {
+        /// Which end.
+        end: End,
+        /// Which axis.
+        axis: Axis,
+    },
     /// Great-circle distance between the ends, km.
     DistanceKm,
     /// How many of the two ends lie on a continent.
@@ -221,7 +259,11 @@ impl Feature {
     pub fn is_geographic(&self) -> bool {
         !matches!(
             self,
-            Self::Number { .. } | Self::Category { .. } | Self::Count { .. } | Self::Same { .. } | Self::CountMissing { .. }
+            Self::Number { .. }
+                | Self::Category { .. }
+                | Self::Count { .. }
+                | Self::Same { .. }
+                | Self::CountMissing { .. }
         )
     }
 }
@@ -337,9 +379,8 @@ impl Schema {
                 probe.format
             )));
         }
-        let schema: Self = serde_json::from_str(text).map_err(|error| {
-            invalid(format!("the metadata `{METADATA_KEY}` is not a valid schema: {error}"))
-        })?;
+        let schema: Self = serde_json::from_str(text)
+            .map_err(|error| invalid(format!("the metadata `{METADATA_KEY}` is not a valid schema: {error}")))?;
         schema.check()?;
         Ok(schema)
     }
@@ -378,11 +419,8 @@ impl Schema {
             .filter(|(distance, _)| *distance <= 3)
             .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))
             .unwrap_or_default();
-        Error::new(
-            ErrorKind::UnknownField,
-            format!("no such field; allowed: {}{near}", list(self.field_names())),
-        )
-        .with_field(name)
+        Error::new(ErrorKind::UnknownField, format!("no such field; allowed: {}{near}", list(self.field_names())))
+            .with_field(name)
     }
 
     fn check(&self) -> Result<()> {
@@ -404,7 +442,9 @@ impl Schema {
         if let Some(coordinates) = &self.coordinates {
             for name in coordinates.names() {
                 match self.field(name) {
-                    Some(Field { kind: FieldKind::Number { min: Some(_), max: Some(_), .. }, required: true, .. }) => {}
+                    Some(Field {
+                        kind: FieldKind::Number { min: Some(_), max: Some(_), .. }, required: true, ..
+                    }) => {}
                     _ => return fail(format!("coordinate `{name}` must be a required number field with min and max")),
                 }
             }
@@ -421,8 +461,15 @@ impl Schema {
             if let Some((from, to, ms)) = link {
                 return fail(format!("the cable {from}–{to} of {ms} ms joins a hub that is not there, or has no RTT"));
             }
-            if cables.nearest == 0 || cables.nearest > hubs || !sound(cables.access_ms_per_km) || !sound(cables.constant_ms) {
+            if cables.nearest == 0
+                || cables.nearest > hubs
+                || !sound(cables.access_ms_per_km)
+                || !sound(cables.constant_ms)
+            {
                 return fail("the cables need 1 to all hubs as `nearest`, and RTTs of at least 0".into());
+            }
+            if let Some(hub) = cables.unreachable(hubs) {
+                return fail(format!("no cable leads to hub {hub}, `{}`", self.hubs[hub].name));
             }
         }
         if self.features.is_empty() {
@@ -435,7 +482,9 @@ impl Schema {
             let positive = matches!(self.features.get(feature), Some(Feature::CableMs | Feature::DistanceKm));
             let sound = positive && add.is_finite() && add > 0.0 && self.target.transform == Transform::Log;
             if !sound {
-                return fail("a base needs the log transform, a cable or distance feature, and something above 0 to add".into());
+                return fail(
+                    "a base needs the log transform, a cable or distance feature, and something above 0 to add".into(),
+                );
             }
         }
         self.check_outputs()?;
@@ -453,7 +502,9 @@ impl Schema {
                 _ => true,
             });
             match missing {
-                Some(name) => fail(format!("the feature {feature:?} needs the category field `{name}`, which is not there")),
+                Some(name) => {
+                    fail(format!("the feature {feature:?} needs the category field `{name}`, which is not there"))
+                }
                 None => Ok(()),
             }
         };
@@ -462,11 +513,15 @@ impl Schema {
                 Some(FieldKind::Number { .. }) => Ok(()),
                 _ => fail(format!("a feature needs the number field `{field}`, which is not there")),
             },
-            Feature::Category { field, category } => category_fields(std::slice::from_ref(field), std::slice::from_ref(category)),
+            Feature::Category { field, category } => {
+                category_fields(std::slice::from_ref(field), std::slice::from_ref(category))
+            }
             Feature::Count { fields, category } => category_fields(fields, std::slice::from_ref(category)),
             Feature::Same { fields, categories } => category_fields(fields, categories),
             Feature::CountMissing { fields } => category_fields(fields, &[]),
-            Feature::Detour { hub } if *hub >= self.hubs.len() => fail(format!("a feature needs hub {hub}, which is not there")),
+            Feature::Detour { hub } if *hub >= self.hubs.len() => {
+                fail(format!("a feature needs hub {hub}, which is not there"))
+            }
             Feature::CableMs if self.cables.is_none() => fail("a feature needs cables, which are not there".into()),
             _ => Ok(()),
         }
@@ -486,7 +541,9 @@ impl Schema {
             return fail(format!("found the outputs {names:?}; a model of this kind has {needed:?}"));
         }
         match self.outputs.iter().find(|output| !(0.0..=1.0).contains(&output.quantile) || !output.offset.is_finite()) {
-            Some(output) => fail(format!("output {:?} has a quantile outside 0..1 or an offset that is no number", output.name)),
+            Some(output) => {
+                fail(format!("output {:?} has a quantile outside 0..1 or an offset that is no number", output.name))
+            }
             None => Ok(()),
         }
     }
@@ -504,7 +561,11 @@ impl Schema {
             match self.field(name).map(|field| &field.kind) {
                 Some(FieldKind::Category { categories, .. })
                     if categories.iter().all(|category| spread.scale.contains_key(category)) => {}
-                _ => return fail(format!("the spread needs the category field `{name}` with a scale for each category")),
+                _ => {
+                    return fail(format!(
+                        "the spread needs the category field `{name}` with a scale for each category"
+                    ));
+                }
             }
         }
         Ok(())

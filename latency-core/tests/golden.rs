@@ -31,7 +31,12 @@ fn row(values: &BTreeMap<String, Value>) -> Row {
 fn assert_same_bits(index: usize, found: &Prediction, expected: &BTreeMap<String, f32>) {
     assert_eq!(found.numbers().count(), expected.len(), "row {index}");
     for (name, number) in found.numbers() {
-        assert_eq!(number.to_bits(), expected[name].to_bits(), "row {index}: {name} = {number}, expected {}", expected[name]);
+        assert_eq!(
+            number.to_bits(),
+            expected[name].to_bits(),
+            "row {index}: {name} = {number}, expected {}",
+            expected[name]
+        );
     }
 }
 
@@ -64,7 +69,9 @@ fn single_rows_and_batches_give_the_golden_bits() {
 }
 
 fn numbers_of(rows: &[BTreeMap<String, Value>], name: &str) -> Column<'static> {
-    let cell = |row: &BTreeMap<String, Value>| if let Some(Value::Number(number)) = row.get(name) { *number } else { f64::NAN };
+    let cell = |row: &BTreeMap<String, Value>| {
+        if let Some(Value::Number(number)) = row.get(name) { *number } else { f64::NAN }
+    };
     Column::Numbers(rows.iter().map(cell).collect())
 }
 

@@ -28,7 +28,10 @@ fn messages_name_the_field_what_was_found_and_what_is_allowed() {
     let cases = [
         (refuse(&path().with("src_lat", 91)), "src_lat: found 91; allowed: a number from -90 to 90 (degree)"),
         (refuse(&path().with("src_lat", f64::NAN)), "src_lat: found NaN; allowed: a number from -90 to 90 (degree)"),
-        (refuse(&path().with("dst_lon", f64::INFINITY)), "dst_lon: found inf; allowed: a number from -180 to 180 (degree)"),
+        (
+            refuse(&path().with("dst_lon", f64::INFINITY)),
+            "dst_lon: found inf; allowed: a number from -180 to 180 (degree)",
+        ),
         (
             refuse(&path().with("src_access", "dialup")),
             "src_access: found \"dialup\"; allowed: server, wired, wifi, cellular, starlink, residential; leave it out if it is \
@@ -64,10 +67,7 @@ fn messages_name_the_field_what_was_found_and_what_is_allowed() {
             refuse_json(&json!({"src": {"place": "London", "lat": 1}, "dst": "Tokyo"})),
             "src.place: found a place beside `lat` or `lon`; allowed: either a place or coordinates; leave one out",
         ),
-        (
-            refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_lat": 5})),
-            "src_lat: found twice; give it once",
-        ),
+        (refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_lat": 5})), "src_lat: found twice; give it once"),
         (
             refuse_json(&json!({"src": {"place": "London", "access": {"kind": "wifi"}}, "dst": "Tokyo"})),
             "src.access: found an object; allowed: a number, a string or null",
@@ -127,10 +127,7 @@ fn missing_optional_values_are_the_same_however_they_are_missing() {
 fn batches_name_the_row_and_the_field() {
     let predictor = predictor();
     let columns = || {
-        Batch::new()
-            .with("src_lat", vec![0.0, 10.0])
-            .with("src_lon", vec![0.0, 10.0])
-            .with("dst_lat", vec![20.0, 30.0])
+        Batch::new().with("src_lat", vec![0.0, 10.0]).with("src_lon", vec![0.0, 10.0]).with("dst_lat", vec![20.0, 30.0])
     };
     let error = predictor.predict_batch(&columns().with("dst_lon", vec![5.0, 181.0])).unwrap_err();
     assert_eq!(error.to_string(), "row 1: dst_lon: found 181; allowed: a number from -180 to 180 (degree)");
@@ -180,4 +177,11 @@ fn bad_rows_fail_alone_among_good_ones() {
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(Error::kind)).collect();
     assert_eq!(kinds, [None, Some(ErrorKind::InvalidField), Some(ErrorKind::UnknownPlace), None]);
     assert_eq!(answers[0].as_ref().unwrap(), answers[3].as_ref().unwrap());
+}
+
+#[test]
+fn rows_with_absurdly_many_values_are_refused_at_once() {
+    let many: serde_json::Map<_, _> = (0..5000).map(|index| (format!("field_{index}"), json!(1))).collect();
+    assert!(refuse_json(&json!(many)).message().contains("more than 1000 values"));
+    assert!(refuse_json(&json!({"src": many, "dst": "Tokyo"})).message().contains("found 5000 values for one end"));
 }

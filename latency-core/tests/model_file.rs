@@ -47,7 +47,8 @@ fn a_schema_of_another_format_or_with_a_flaw() {
 #[test]
 fn a_model_that_fails_its_golden_rows() {
     let text = String::from_utf8_lossy(Predictor::bundled_model()).into_owned();
-    let start = text.find("\"prediction\":{\"p50_ms\":").expect("golden rows are in the file") + "\"prediction\":{\"p50_ms\":".len();
+    let start = text.find("\"prediction\":{\"p50_ms\":").expect("golden rows are in the file")
+        + "\"prediction\":{\"p50_ms\":".len();
     let digits = &text[start..start + 2];
     let other = if digits == "11" { "22" } else { "11" };
     let error = refuse(bundled_with(

@@ -6,12 +6,15 @@ use latency_core::{ErrorKind, LIBRARY_VARIABLES, Predictor};
 
 #[test]
 fn every_bad_library_is_refused_twice_and_a_good_one_still_loads() {
-    let good = LIBRARY_VARIABLES.iter().find_map(std::env::var_os).map(PathBuf::from).expect("the tests name a library");
+    let good =
+        LIBRARY_VARIABLES.iter().find_map(std::env::var_os).map(PathBuf::from).expect("the tests name a library");
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.so");
     std::fs::write(&text, "no library").unwrap();
     let other = std::fs::read_dir("/proc/self/map_files").ok().and_then(|mut files| {
-        files.find_map(|file| std::fs::read_link(file.ok()?.path()).ok().filter(|path| path.to_string_lossy().contains("libc.so")))
+        files.find_map(|file| {
+            std::fs::read_link(file.ok()?.path()).ok().filter(|path| path.to_string_lossy().contains("libc.so"))
+        })
     });
     let mut bad = vec![
         (PathBuf::from("libonnxruntime.so"), "not an absolute path"),

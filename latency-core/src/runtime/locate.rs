@@ -40,7 +40,10 @@ pub(crate) fn locate(explicit: Option<&Path>, folders: &[PathBuf]) -> Result<Pat
                 library_file_name()
             ),
         )
-        .with_context("looked in", folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", "))
+        .with_context(
+            "looked in",
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", "),
+        )
     })
 }
 
@@ -71,7 +74,9 @@ fn find_in(folder: &Path) -> Option<PathBuf> {
         .ok()?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.is_file() && path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&versioned)))
+        .filter(|path| {
+            path.is_file() && path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&versioned))
+        })
         .collect();
     found.sort();
     found.pop().and_then(|path| std::path::absolute(path).ok())

@@ -162,7 +162,10 @@ fn session(environment: &Environment, model: &[u8], threads: usize) -> Result<Se
 
 fn graph(session: &Session, key: &str) -> Result<ModelGraph> {
     let invalid = |what: String| {
-        Error::new(ErrorKind::InvalidModel, format!("{what}; allowed: one f32 matrix in, one f32 matrix out, as `latency train` writes"))
+        Error::new(
+            ErrorKind::InvalidModel,
+            format!("{what}; allowed: one f32 matrix in, one f32 matrix out, as `latency train` writes"),
+        )
     };
     let width = |outlets: &[Outlet], side: &str| match outlets {
         [outlet] => match outlet.dtype() {

@@ -34,7 +34,9 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
     // Managed together with the routes that take a body.
     let Some(&MaxBodyBytes(max)) = request.rocket().state::<MaxBodyBytes>() else { return Err(Failure::internal()) };
     let headers = request.headers();
-    if let Some(encoding) = headers.get_one("Content-Encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+    if let Some(encoding) =
+        headers.get_one("Content-Encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+    {
         return Err(Failure::new(
             Status::UnsupportedMediaType,
             "UNSUPPORTED_ENCODING",
@@ -65,7 +67,10 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
         Failure::new(
             Status::BadRequest,
             "INVALID_JSON",
-            format!("found a byte that is not UTF-8 at offset {}; allowed: JSON in UTF-8", error.utf8_error().valid_up_to()),
+            format!(
+                "found a byte that is not UTF-8 at offset {}; allowed: JSON in UTF-8",
+                error.utf8_error().valid_up_to()
+            ),
         )
     })
 }

@@ -43,7 +43,12 @@ pub const VARIABLES: &[Variable] = &[
         allowed: "an IPv4 or IPv6 address; 0.0.0.0 for all interfaces",
         default: "127.0.0.1",
     },
-    Variable { name: "LATENCY_PORT", purpose: "the port to listen on", allowed: "0 to 65535; 0 for any free port", default: "5000" },
+    Variable {
+        name: "LATENCY_PORT",
+        purpose: "the port to listen on",
+        allowed: "0 to 65535; 0 for any free port",
+        default: "5000",
+    },
     Variable {
         name: "LATENCY_LOG_LEVEL",
         purpose: "how much is logged, on standard error",
@@ -85,7 +90,8 @@ const SECRET_DISTINCT_BYTES: usize = 20;
 /// The key in Rocket's documentation: everybody knows it.
 const KNOWN_SECRET: &str = "hPRYyVRiMyxpw5sBB1XeCMN1kFsDCqKvBi2QJxBVHQk=";
 
-const SECRET_CURE: &str = "make one with `openssl rand -base64 32` and set it as SECRET_KEY in the environment or in .env";
+const SECRET_CURE: &str =
+    "make one with `openssl rand -base64 32` and set it as SECRET_KEY in the environment or in .env";
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -149,7 +155,9 @@ impl std::error::Error for ConfigError {}
 /// If the file is there but cannot be read or understood.
 pub fn load_dot_env(path: &Path) -> Result<(), ConfigError> {
     // Its lines may hold secrets: messages name none of their text but the name before the `=`.
-    let fail = |what: String| Err(ConfigError::new(".env", format!("{what}; allowed: lines NAME=value, and comments after #")));
+    let fail = |what: String| {
+        Err(ConfigError::new(".env", format!("{what}; allowed: lines NAME=value, and comments after #")))
+    };
     match dotenvy::from_path(path) {
         Ok(()) => Ok(()),
         Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),

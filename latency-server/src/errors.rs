@@ -64,9 +64,10 @@ impl From<latency_core::Error> for Failure {
                     ..Self::new(Status::BadRequest, error.code(), error.message().to_owned())
                 };
             }
-            ErrorGroup::Runtime => {
-                (Status::ServiceUnavailable, "the server cannot predict at the moment; its log says why; try again later")
-            }
+            ErrorGroup::Runtime => (
+                Status::ServiceUnavailable,
+                "the server cannot predict at the moment; its log says why; try again later",
+            ),
             _ => (Status::InternalServerError, "the server has trouble with its model; its log says why"),
         };
         log::error!("{error:?}");

@@ -1,6 +1,6 @@
 //! The HTTP side of Latency Predictor: JSON endpoints and a page, around [`latency_core`].
 //!
-//! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket`] attaches them.
+//! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket()`] attaches them.
 
 mod body;
 pub mod config;

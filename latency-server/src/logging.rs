@@ -14,7 +14,11 @@ struct Lines;
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Rocket calls a request for an unknown path an error, and its configuration a warning: from it, all is news.
-        let level = if metadata.target().starts_with("rocket::") { metadata.level().max(Level::Info) } else { metadata.level() };
+        let level = if metadata.target().starts_with("rocket::") {
+            metadata.level().max(Level::Info)
+        } else {
+            metadata.level()
+        };
         level <= log::max_level()
     }
 

@@ -48,13 +48,7 @@ const OUTPUTS: [Output; 7] = [
         description: "lower end of the 90 % conformal interval for that median, on places that training never saw",
         geographic: false,
     },
-    Output {
-        name: "high_ms",
-        unit: "ms",
-        about: "path",
-        description: "upper end of that interval",
-        geographic: false,
-    },
+    Output { name: "high_ms", unit: "ms", about: "path", description: "upper end of that interval", geographic: false },
     Output {
         name: "p90_ms",
         unit: "ms",

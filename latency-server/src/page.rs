@@ -67,10 +67,8 @@ fn page(
     predictor: &State<Predictor>,
     suggestions: &State<Suggestions>,
 ) -> (Status, Template) {
-    let mut ends = [
-        End::new("src", "From", src, src_access, predictor),
-        End::new("dst", "To", dst, dst_access, predictor),
-    ];
+    let mut ends =
+        [End::new("src", "From", src, src_access, predictor), End::new("dst", "To", dst, dst_access, predictor)];
     let asked = src.is_some() || dst.is_some();
     let (status, outcome) = if asked { answer(&mut ends, predictor) } else { (Status::Ok, Outcome::default()) };
     let view = View {
@@ -292,11 +290,18 @@ fn field_label(field: &str) -> Cow<'_, str> {
     if field == "distance_km" {
         return "Distance".into();
     }
-    match field.split_once('_') {
-        Some(("src", part)) => format!("From, {part}").into(),
-        Some(("dst", part)) => format!("To, {part}").into(),
-        _ => field.into(),
-    }
+    let (end, part) = match field.split_once('_') {
+        Some(("src", part)) => ("From", part),
+        Some(("dst", part)) => ("To", part),
+        _ => return field.into(),
+    };
+    let part = match part {
+        "lat" => "latitude",
+        "lon" => "longitude",
+        "access" => "connected by",
+        part => part,
+    };
+    format!("{end}, {part}").into()
 }
 
 /// As many digits as are worth reading: `7.3 ms`, `123 ms`.
@@ -324,7 +329,9 @@ struct Suggestion {
 
 impl Suggestions {
     fn new() -> Self {
-        let regions = ["aws:", "azure:", "gcp:"].into_iter().flat_map(|provider| Place::suggest(provider, 200))
+        let regions = ["aws:", "azure:", "gcp:"]
+            .into_iter()
+            .flat_map(|provider| Place::suggest(provider, 200))
             .filter(|place| place.provider().is_some());
         let suggestion = |place: Place| Suggestion { value: place.to_string(), label: place.name.into_owned() };
         Self(regions.map(suggestion).collect())
@@ -340,6 +347,12 @@ mod tests {
         let shown = [0.04, 7.25, 99.94, 99.96, 1234.5].map(milliseconds);
         assert_eq!(shown, ["0.0 ms", "7.2 ms", "99.9 ms", "100 ms", "1234 ms"]);
         assert_eq!([0.0, 999.4, 999.6, 20_015.0].map(kilometres), ["0 km", "999 km", "1,000 km", "20,015 km"]);
+    }
+
+    #[test]
+    fn fields_are_named_as_on_the_page() {
+        let labels = ["src_lat", "dst_access", "src_tier", "distance_km", "rows"].map(field_label);
+        assert_eq!(labels, ["From, latitude", "To, connected by", "From, tier", "Distance", "rows"]);
     }
 
     #[test]

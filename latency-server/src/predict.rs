@@ -8,8 +8,8 @@ use rocket::fairing::AdHoc;
 use rocket::http::Status;
 use rocket::tokio::task::spawn_blocking;
 use rocket::{State, post, routes};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::body::{Body, MaxBodyBytes};
@@ -25,8 +25,7 @@ const MAX_ROW_BYTES: usize = 16 * 1024;
 const CHUNK_ROWS: usize = 1_024;
 
 /// What a body may hold, for messages.
-const ALLOWED: &str =
-    r#"allowed: one object such as {"src": "London", "dst": "Tokyo"}, or an array of them; null, not NaN, where a value is not known"#;
+const ALLOWED: &str = r#"allowed: one object such as {"src": "London", "dst": "Tokyo"}, or an array of them; null, not NaN, where a value is not known"#;
 
 /// Attaches the route.
 pub fn stage(max_body_bytes: u64) -> AdHoc {

@@ -86,7 +86,10 @@ fn serve(check_only: bool) -> Result<(), Stop> {
             println!("{}", greeting(SocketAddr::new(config.address, config.port)));
         })
     }));
-    match runtime.block_on(rocket.launch()) {
+    let served = runtime.block_on(rocket.launch());
+    // Rocket has given requests their time to finish; a large batch that still runs has no one to answer.
+    runtime.shutdown_background();
+    match served {
         Ok(_) => Ok(()),
         Err(error) => Err(Stop::new(match error.kind() {
             ErrorKind::Bind(error) => format!(
@@ -111,7 +114,11 @@ fn found_good(config: &Config, predictor: &Predictor) -> String {
 fn greeting(bound: SocketAddr) -> String {
     let mut local = bound;
     if bound.ip().is_unspecified() {
-        local.set_ip(if bound.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]) });
+        local.set_ip(if bound.is_ipv4() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])
+        });
     }
     format!(
         "Listening on http://{bound}\nTry: curl http://{local}/predict -d '{{\"src\": \"London\", \"dst\": \"Tokyo\"}}'"

@@ -79,7 +79,12 @@ const ROWS: &[Case] = &[
     ),
     (r#"{"src": "London"}"#, "MISSING_FIELD", Some("dst.lat"), &["required", "allowed: a number from -90 to 90"]),
     (r#"{"src": "London", "dst": {"lat": 1}}"#, "MISSING_FIELD", Some("dst.lon"), &["required", "allowed"]),
-    (r#"{"src": "London", "dst": {"lat": null, "lon": 1}}"#, "MISSING_FIELD", Some("dst.lat"), &["required", "allowed"]),
+    (
+        r#"{"src": "London", "dst": {"lat": null, "lon": 1}}"#,
+        "MISSING_FIELD",
+        Some("dst.lat"),
+        &["required", "allowed"],
+    ),
     ("{}", "MISSING_FIELD", Some("src_lat"), &["required", "allowed"]),
     (
         r#"{"src": {"place": "London", "acces": "wifi"}, "dst": "Tokyo"}"#,
@@ -87,10 +92,25 @@ const ROWS: &[Case] = &[
         Some("src.acces"),
         &["no such field", "allowed", "did you mean `src_access`?"],
     ),
-    (r#"{"src": "London", "dst": "Tokyo", "x": 1}"#, "UNKNOWN_FIELD", Some("x"), &["no such field", "allowed: src_lat"]),
-    (r#"{"src": "Lndon", "dst": "Tokyo"}"#, "UNKNOWN_PLACE", Some("src"), &["found `Lndon`", "near names", "`London`", "allowed"]),
+    (
+        r#"{"src": "London", "dst": "Tokyo", "x": 1}"#,
+        "UNKNOWN_FIELD",
+        Some("x"),
+        &["no such field", "allowed: src_lat"],
+    ),
+    (
+        r#"{"src": "Lndon", "dst": "Tokyo"}"#,
+        "UNKNOWN_PLACE",
+        Some("src"),
+        &["found `Lndon`", "near names", "`London`", "allowed"],
+    ),
     (r#"{"src": "", "dst": "Tokyo"}"#, "UNKNOWN_PLACE", Some("src"), &["found an empty name", "allowed"]),
-    (r#"{"src": "Springfield", "dst": "Tokyo"}"#, "AMBIGUOUS_PLACE", Some("src"), &["found `Springfield`", "Springfield, MO, US"]),
+    (
+        r#"{"src": "Springfield", "dst": "Tokyo"}"#,
+        "AMBIGUOUS_PLACE",
+        Some("src"),
+        &["found `Springfield`", "Springfield, MO, US"],
+    ),
     (r#"{"src": null, "dst": "Tokyo"}"#, "INVALID_FIELD", Some("src"), &["found nothing", "allowed: a place"]),
     (r#"{"src": ["London"], "dst": "Tokyo"}"#, "INVALID_FIELD", Some("src"), &["found an array", "allowed"]),
     ("null", "INVALID_JSON", None, &["found null", "allowed: an object"]),
@@ -158,9 +178,13 @@ fn rows_that_are_too_deep_or_too_long_or_hold_impossible_numbers_fail_in_their_p
     );
     let (status, answer) = predict(body);
     assert_eq!(status, 200, "{answer}");
-    for (row, words) in [["not JSON", "recursion limit"], ["bytes for one row", "allowed: up to 16384"], ["not JSON", "number out of range"]]
-        .iter()
-        .enumerate()
+    for (row, words) in [
+        ["not JSON", "recursion limit"],
+        ["bytes for one row", "allowed: up to 16384"],
+        ["not JSON", "number out of range"],
+    ]
+    .iter()
+    .enumerate()
     {
         assert_error((400, &answer["predictions"][row]), 400, "INVALID_JSON", None, words);
     }
@@ -221,13 +245,23 @@ fn the_content_type_does_not_matter_but_compression_does() {
     }
     let response = local().post("/predict").header(Header::new("Content-Encoding", "gzip")).body(row).dispatch();
     let status = response.status().code;
-    assert_error((status, &json(response)), 415, "UNSUPPORTED_ENCODING", None, &["found the Content-Encoding \"gzip\"", "allowed: none"]);
+    assert_error(
+        (status, &json(response)),
+        415,
+        "UNSUPPORTED_ENCODING",
+        None,
+        &["found the Content-Encoding \"gzip\"", "allowed: none"],
+    );
 }
 
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
-    for (path, methods) in [("/predict", "POST"), ("/health", "GET, HEAD"), ("/model_info", "GET, HEAD"), ("/", "GET, HEAD")] {
-        for method in [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch, Method::Options] {
+    for (path, methods) in
+        [("/predict", "POST"), ("/health", "GET, HEAD"), ("/model_info", "GET, HEAD"), ("/", "GET, HEAD")]
+    {
+        for method in
+            [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch, Method::Options]
+        {
             if methods.split(", ").any(|allowed| allowed == method.as_str()) {
                 continue;
             }

@@ -12,7 +12,6 @@ use std::process::{Child, Command, Output, Stdio};
 use latency_server::config::{VARIABLES, Variable};
 use latency_server::{Config, ConfigError};
 
-
 /// A key of 32 random bytes, used nowhere else.
 const KEY: &str = "q0ZyS1u7Xw3vJm9dKc2RtA5pLfHbE8gNiOeVxY4T6kQ=";
 
@@ -23,7 +22,9 @@ fn read(variables: &[(&str, &str)], release: bool) -> Result<Config, ConfigError
 
 #[test]
 fn without_variables_the_defaults_hold() {
-    for variables in [&[][..], &[("LATENCY_PORT", ""), ("LATENCY_MODEL", ""), ("SECRET_KEY", ""), ("LATENCY_SESSIONS", "")]] {
+    for variables in
+        [&[][..], &[("LATENCY_PORT", ""), ("LATENCY_MODEL", ""), ("SECRET_KEY", ""), ("LATENCY_SESSIONS", "")]]
+    {
         let config = read(variables, false).unwrap();
         assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "127.0.0.1:5000");
         assert_eq!((config.model, config.sessions, config.secret_key), (None, None, None));
@@ -214,7 +215,8 @@ fn document(path: &str) -> String {
 #[test]
 fn the_documents_list_every_variable() {
     let guide = document("docs/server.md");
-    let rows: Vec<_> = guide.lines().filter(|line| line.starts_with("| `LATENCY_") || line.starts_with("| `SECRET_")).collect();
+    let rows: Vec<_> =
+        guide.lines().filter(|line| line.starts_with("| `LATENCY_") || line.starts_with("| `SECRET_")).collect();
     let expected: Vec<_> = VARIABLES
         .iter()
         .map(|variable| {

@@ -71,6 +71,15 @@ fn a_result() {
 }
 
 #[test]
+fn warnings_are_in_words() {
+    let (status, page) = get("/?src=89,0&dst=Tokyo");
+    assert_eq!(status, Status::Ok);
+    let warnings = between(&page, "<ul class=\"warnings\">", "</ul>");
+    assert!(warnings.contains("From, latitude: found 89; training saw"), "{warnings}");
+    assert!(!get("/?src=London&dst=Tokyo").1.contains("class=\"warnings\""));
+}
+
+#[test]
 fn errors_stand_beside_their_fields() {
     let (status, page) = get("/?src=Springfield&dst=Tokyo");
     assert_eq!(status, Status::BadRequest);
@@ -82,7 +91,10 @@ fn errors_stand_beside_their_fields() {
     let (status, page) = get("/?src=&dst=91,0");
     assert_eq!(status, Status::BadRequest);
     assert!(between(&page, r#"id="src-error" role="alert">"#, "</p>").contains("empty name"), "{page}");
-    assert!(between(&page, r#"id="dst-error" role="alert">"#, "</p>").contains("found 91; allowed -90 to 90"), "{page}");
+    assert!(
+        between(&page, r#"id="dst-error" role="alert">"#, "</p>").contains("found 91; allowed -90 to 90"),
+        "{page}"
+    );
 
     let (status, page) = get("/?src=London&dst=Tokyo&dst_access=telepathy");
     assert_eq!(status, Status::BadRequest);

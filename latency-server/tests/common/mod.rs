@@ -58,14 +58,13 @@ impl Server {
     pub fn start(config: Config) -> Self {
         let runtime = Runtime::new().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let rocket = latency_server::rocket(&Config { port: 0, ..config }, PREDICTOR.clone()).attach(AdHoc::on_liftoff(
-            "port",
-            move |rocket| {
+        let rocket = latency_server::rocket(&Config { port: 0, ..config }, PREDICTOR.clone()).attach(
+            AdHoc::on_liftoff("port", move |rocket| {
                 Box::pin(async move {
                     let _ = sender.send(SocketAddr::new(rocket.config().address, rocket.config().port));
                 })
-            },
-        ));
+            }),
+        );
         runtime.spawn(async {
             let _ = rocket.launch().await;
         });
@@ -91,7 +90,7 @@ pub struct Answer {
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }
@@ -127,7 +126,8 @@ impl Connection {
             Some((name.to_ascii_lowercase(), value.to_owned()))
         };
         let headers: Vec<_> = lines.iter().skip(1).filter_map(header).collect();
-        let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
+        let length =
+            headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
         let mut body = vec![0; if with_body { length } else { 0 }];
         self.0.read_exact(&mut body).unwrap();
         Answer { status, headers, body }

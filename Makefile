@@ -1,0 +1,104 @@
+# The everyday commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The cargo profile of everything that is tested; `make run` builds `release`.
+PROFILE ?= ci
+# The folder with the measurements, if there is one: see data/README.md.
+export LATENCY_DATA_MIRROR ?=
+
+# Evaluated when used: the environment is made first. An explicit choice of the user's wins.
+ORT_LIBRARY = $(or $(LATENCY_ORT_DYLIB_PATH),$(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.* $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime*.dylib)))
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/.onnxruntime .env ## Serve the bundled model on http://localhost:5000 (installs what it needs)
+	cargo build --release --locked -p latency-server
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" exec target/release/latency-server
+
+.PHONY: test
+test: test-setup ## Run all tests of all languages, with counts
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust python node
+
+.PHONY: test-rust test-python test-node
+test-rust: $(VENV)/.onnxruntime ## Run the Rust tests
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust
+test-python: wheel ## Run the Python tests
+	$(BIN)/python .ci/test.py python
+test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python .ci/test.py node
+
+.PHONY: test-setup
+test-setup: wheel addon
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core
+	$(BIN)/ruff check --config latency-py/pyproject.toml latency-py data latency-node .ci
+	$(BIN)/ruff format --check --config latency-py/pyproject.toml latency-py data latency-node .ci
+	cd latency-py && ../$(BIN)/mypy
+
+.PHONY: ci-full
+ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the bundled model trained again
+	.ci/reproducible
+	.ci/fresh-clone
+
+.PHONY: format
+format: $(VENV)/.dev ## Format all sources
+	cargo fmt --all
+	$(BIN)/ruff check --fix --config latency-py/pyproject.toml latency-py data latency-node .ci
+	$(BIN)/ruff format --config latency-py/pyproject.toml latency-py data latency-node .ci
+
+.PHONY: data
+data: wheel ## Fetch, check and clean the measurements (LATENCY_DATA_MIRROR: a folder that has them)
+	$(BIN)/latency data
+
+.PHONY: train
+train: data ## Train the bundled model again, with its evaluation and card
+	$(BIN)/latency train --out models/latency.onnx --evaluation models/evaluation.json --card models/README.md
+	$(MAKE) wheel golden
+
+.PHONY: golden
+golden: wheel ## Write the golden vectors of the bundled model
+	$(BIN)/python data/golden/make_golden.py
+
+.PHONY: wheel
+wheel: $(VENV)/.dev ## Build the Python package into the environment
+	cd latency-py && VIRTUAL_ENV=$(CURDIR)/$(VENV) ../$(BIN)/maturin develop --quiet --locked --profile $(PROFILE)
+
+.PHONY: addon
+addon: latency-node/node_modules/.package-lock.json ## Build the Node.js addon
+	cd latency-node && npm exec -- napi build --platform --profile $(PROFILE) --no-js --dts index.d.ts
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install it (Debian: apt-get install python3-venv)"; exit 1; }
+
+# ONNX Runtime alone is all that `make run` takes from PyPI. pip compares the SHA-256.
+$(VENV)/.onnxruntime: .ci/onnxruntime.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+$(VENV)/.dev: .ci/requirements.txt $(VENV)/.onnxruntime
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+latency-node/node_modules/.package-lock.json: latency-node/package-lock.json latency-node/package.json
+	cd latency-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import base64, secrets; print("SECRET_KEY=" + base64.b64encode(secrets.token_bytes(32)).decode())' > $@
+	@echo "wrote .env with a fresh SECRET_KEY"
+
+.PHONY: clean
+clean: ## Delete everything that is built (not .env)
+	rm -rf target $(VENV) latency-node/node_modules latency-node/*.node latency-py/python/latency_predictor/*.so data/cache

@@ -86,7 +86,9 @@ impl<'py> Columns<'py> {
                     numbers.as_slice().map_or_else(|_| Column::from(numbers.as_array().to_vec()), Column::from)
                 }
                 Cells::Numbers(numbers) => Column::from(numbers.as_array().to_vec()),
-                Cells::Texts(texts) => Column::Texts(texts.iter().map(|text| text.as_deref().map(Cow::Borrowed)).collect()),
+                Cells::Texts(texts) => {
+                    Column::Texts(texts.iter().map(|text| text.as_deref().map(Cow::Borrowed)).collect())
+                }
             };
             batch.push(name.as_str(), column);
         }

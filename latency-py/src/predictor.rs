@@ -83,9 +83,10 @@ impl Predictor {
         for (name, column) in predictions.columns() {
             answer.set_item(name, column.to_pyarray(py))?;
         }
-        let warnings = predictions.warnings.into_iter().map(|(row, warning)| {
-            (row, warning.code.as_str().to_owned(), warning.field, warning.message)
-        });
+        let warnings = predictions
+            .warnings
+            .into_iter()
+            .map(|(row, warning)| (row, warning.code.as_str().to_owned(), warning.field, warning.message));
         Ok((answer, warnings.collect(), predictions.ignored_columns))
     }
 
@@ -94,7 +95,8 @@ impl Predictor {
     }
 
     fn model_info_json(&self) -> PyResult<String> {
-        serde_json::to_string(self.inner.model_info()).map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))
+        serde_json::to_string(self.inner.model_info())
+            .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))
     }
 
     #[staticmethod]
@@ -105,7 +107,11 @@ impl Predictor {
 
 /// The matrix that a model with this schema sees for these columns: what training uses.
 #[pyfunction]
-pub fn featurize<'py>(py: Python<'py>, schema_json: &str, columns: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+pub fn featurize<'py>(
+    py: Python<'py>,
+    schema_json: &str,
+    columns: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let schema = Schema::from_json(schema_json).or_raise(py)?;
     let columns = Columns::extract(columns)?;
     let batch = columns.batch();
@@ -124,4 +130,3 @@ pub fn find_place(
     let provider = place.provider().map(latency_core::Provider::as_str);
     Ok((place.name.into_owned(), place.region, place.country, place.lat, place.lon, provider))
 }
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -25,9 +26,9 @@ class PredictionWarning:
 class Prediction:
     """What is predicted for one path. Times in milliseconds.
 
-    `p50_ms` is the path's median RTT, `low_ms`..`high_ms` its 90 % interval on places that training never saw.
-    `p90_ms` and `p99_ms` are about one measurement on the path; p99 is an extrapolation: no training source holds one.
-    `floor_ms` and `distance_km` are None for models without coordinates.
+    `p50_ms` is the path's median RTT, `low_ms`..`high_ms` its 90 % interval on places that training never
+    saw. `p90_ms` and `p99_ms` are about one measurement on the path; p99 is an extrapolation: no training
+    source holds one. `floor_ms` and `distance_km` are None for models without coordinates.
     """
 
     p50_ms: float
@@ -60,15 +61,18 @@ class Predictor:
     ) -> None:
         """Loads `model`, a path or the bytes of an ONNX file; the bundled model by default.
 
-        `library` is the absolute path of an ONNX Runtime library; by default the one of the installed `onnxruntime`.
+        `library` is the absolute path of an ONNX Runtime library; by default the one of the installed
+        `onnxruntime`.
         """
         self._model = model if isinstance(model, bytes) or model is None else fspath(model)
-        self._options = {
-            "library": None if library is None else fspath(library),
-            "sessions": sessions,
-            "threads": threads,
-        }
-        self._core = _core.Predictor(self._model, library_folder=runtime.library_folder(), **self._options)
+        self._options = (None if library is None else fspath(library), sessions, threads)
+        self._core = _core.Predictor(
+            self._model,
+            library=self._options[0],
+            library_folder=runtime.library_folder(),
+            sessions=sessions,
+            threads=threads,
+        )
 
     @classmethod
     def bundled(cls) -> Predictor:
@@ -76,13 +80,16 @@ class Predictor:
         return cls()
 
     def predict(
-        self, src: str | Mapping[str, Any] | None = None, dst: str | Mapping[str, Any] | None = None, **fields: Any
+        self,
+        src: str | Mapping[str, Any] | None = None,
+        dst: str | Mapping[str, Any] | None = None,
+        **fields: Any,
     ) -> Prediction:
         """Predicts one path.
 
-        `src` and `dst` are places (`"London"`, `"aws:eu-west-2"`, `"LHR"`, `"51.51,-0.13"`) or dicts with `lat` and
-        `lon`, or `place`, and optionally `access`, `provider`, `tier`. Fields can also be given by their flat names
-        (`src_lat=51.51`); models of your own take all their fields that way.
+        `src` and `dst` are places (`"London"`, `"aws:eu-west-2"`, `"LHR"`, `"51.51,-0.13"`) or dicts with
+        `lat` and `lon`, or `place`, and optionally `access`, `provider`, `tier`. Fields can also be given by
+        their flat names (`src_lat=51.51`); models of your own take all their fields that way.
 
         Raises `InvalidInputError`, naming the field, for a value that is missing, unknown or not allowed.
         """
@@ -90,27 +97,30 @@ class Predictor:
         values = {end: value for end, value in ends.items() if value is not None} | fields
         values = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
         answer = self._core.predict(values)
-        warnings = tuple(PredictionWarning(*warning) for warning in answer.pop("warnings"))
-        return Prediction(**answer, warnings=warnings)
+        told = tuple(PredictionWarning(*warning) for warning in answer.pop("warnings"))
+        return Prediction(**answer, warnings=told)
 
     def predict_batch(self, rows: Any) -> Any:
-        """Predicts many paths: a dict of columns, or a pandas DataFrame, by the flat names of the fields (or `src` and
-        `dst` with names of places).
+        """Predicts many paths: a dict of columns, a pandas DataFrame or an Arrow table, by the flat names of
+        the fields (or `src` and `dst` with names of places).
 
-        Returns f32 columns of the same length (`p50_ms`, `low_ms`, `high_ms`, `p90_ms`, `p99_ms`, and for models with
-        coordinates `floor_ms`, `distance_km`): a dict of arrays, or a DataFrame with the index of `rows`.
-        Columns that the model does not know are ignored with one Python warning.
+        Returns f32 columns of the same length (`p50_ms`, `low_ms`, `high_ms`, `p90_ms`, `p99_ms`, and for
+        models with coordinates `floor_ms`, `distance_km`): a dict of arrays, or a DataFrame with the index of
+        `rows`. Columns that the model does not know are ignored with one Python warning, whatever they hold.
+        Missing values are None, NaN or pandas' NA.
 
         Raises `InvalidInputError`, naming the row and the field.
         """
-        answer, _, ignored = self._core.predict_batch(table.columns(rows))
+        answer, _, ignored = self._core.predict_batch(table.columns(rows, self._column_names))
         if ignored:
-            import warnings
-
             warnings.warn(f"columns that the model does not use: {', '.join(ignored)}", stacklevel=2)
         if hasattr(rows, "columns") and hasattr(rows, "index"):
             return type(rows)(answer, index=rows.index)
         return answer
+
+    @functools.cached_property
+    def _column_names(self) -> frozenset[str]:
+        return frozenset({"src", "dst", *(field["name"] for field in self.schema["fields"])})
 
     @functools.cached_property
     def schema(self) -> dict[str, Any]:
@@ -125,11 +135,21 @@ class Predictor:
         return info
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(Predictor, **self._options), (self._model,)
+        return _load, (type(self), self._model, *self._options)
 
     def __repr__(self) -> str:
         info = self.model_info
         return f"<Predictor {info['name']} {info['version']} on {info['engine']}>"
+
+
+def _load(
+    kind: type[Predictor],
+    model: str | bytes | None,
+    library: str | None,
+    sessions: int | None,
+    threads: int | None,
+) -> Predictor:
+    return kind(model, library=library, sessions=sessions, threads=threads)
 
 
 @functools.cache
@@ -138,7 +158,9 @@ def _bundled() -> Predictor:
 
 
 def predict(
-    src: str | Mapping[str, Any] | None = None, dst: str | Mapping[str, Any] | None = None, **fields: Any
+    src: str | Mapping[str, Any] | None = None,
+    dst: str | Mapping[str, Any] | None = None,
+    **fields: Any,
 ) -> Prediction:
     """`Predictor.bundled().predict(...)`; the model is loaded once, at the first call."""
     return _bundled().predict(src, dst, **fields)

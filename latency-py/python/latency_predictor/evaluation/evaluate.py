@@ -1,7 +1,7 @@
-"""The protocol: five folds by place, one end new (C2) and both ends new (C3), per data set, baselines beside it.
+"""The protocol: five folds by place, one end new (C2) or both (C3), per data set, baselines beside it.
 
-Each fold's model is exported, loaded by the core and asked as a user would: what is measured is what is served. Its
-conformal offsets come from the other folds' rows alone.
+Each fold's model is exported, loaded by the core and asked as a user would: what is measured is what is
+served. Its conformal offsets come from the other folds' rows alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 from .. import Predictor
 from ..data import split
 from ..data import table as tidy
+from ..training.calibration import weighted_quantile
 from ..training.paths import CrossFit, Report
 from . import baselines, metrics
 
@@ -29,10 +30,10 @@ FIELDS = [*tidy.COORDINATES, *tidy.CATEGORIES]
 
 
 def evaluate(cross: CrossFit, report: Report | None = None) -> dict[str, Any]:
-    """Metrics per data set, case (C2, C3) and method: mean over the folds, the model's with a 90 % bootstrap interval.
+    """Metrics per data set, case (C2, C3) and method: means over the folds, the model's with an interval.
 
-    Returns `{"accuracy": {set: {case: {method: {metric: number}}}}, "interval": {...}, "folds": 5}`; relative errors and
-    shares as fractions, times in ms.
+    Returns `{"accuracy": {set: {case: {method: {metric: number}}}}, "interval": {...}, "folds": 5}`; relative
+    errors and shares as fractions, times in ms. The interval is a 90 % bootstrap over places.
     """
     folds = []
     for fold in range(len(cross.fits)):
@@ -83,7 +84,7 @@ def _accuracy(rows: pd.DataFrame) -> dict[str, Any]:
     accuracy: dict[str, Any] = {}
     for (dataset, case), group in rows.groupby(["dataset", "case"]):
         by_fold = [part for _, part in group.groupby("fold")]
-        results = {
+        results: dict[str, dict[str, Any]] = {
             method: {
                 name: float(np.mean([_measure(metric, part, method) for part in by_fold]))
                 for name, metric in metrics.METRICS.items()
@@ -118,7 +119,7 @@ def _bootstrap(by_fold: list[pd.DataFrame]) -> list[float]:
             drawn = np.bincount(rng.integers(places, size=places), minlength=places)
             weight = (drawn[src] * drawn[dst]).astype(float)
             if weight.any():
-                medians.append(metrics.weighted_quantile(error, weight, 0.5))
+                medians.append(weighted_quantile(error, weight, 0.5))
         means.append(np.mean(medians))
     return [float(np.quantile(means, (1 - LEVEL) / 2)), float(np.quantile(means, (1 + LEVEL) / 2))]
 

@@ -12,8 +12,8 @@ import xgboost
 
 SEED = 20261123
 THREADS = 2
-"""Fixed, not the machine's number of cores: XGBoost adds gradients per thread, so that another number of threads gives
-other last bits, and the same data must give the same model file."""
+"""Fixed, not the machine's number of cores: XGBoost adds gradients per thread, so that another number of
+threads gives other last bits, and the same data must give the same model file."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is trained, rounds done, and rounds in all."""
@@ -21,11 +21,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Output:
-    """One output: its name, the quantile that it predicts, and how many trees it may use."""
+    """One output: its name, the quantile that it predicts, how many trees it may use, and how much each corrects."""
 
     name: str
     quantile: float
     rounds: int
+    eta: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Recipe:
 
     outputs: tuple[Output, ...]
     max_depth: int = 6
-    eta: float = 0.1
     min_child_weight: float = 2.0
     subsample: float = 0.8
     colsample: float = 1.0
@@ -46,7 +46,7 @@ class Recipe:
             "quantile_alpha": output.quantile,
             "tree_method": "hist",
             "max_depth": self.max_depth,
-            "eta": self.eta,
+            "eta": output.eta,
             "min_child_weight": self.min_child_weight,
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,

@@ -1,8 +1,9 @@
-"""A map of cables and land lines between hub cities, with the RTT of each link learned from server measurements.
+"""A map of cables and land lines between hub cities, each link's RTT learned from server measurements.
 
-RTT along the map = constant + access · (km from each end to its hub) + the links on the fastest way. Ways and RTTs
-depend on each other, so the fit goes back and forth: find the fastest ways, solve for the RTTs by bounded ridge
-regression, weighted for relative absolute error (iteratively reweighted least squares), and again.
+RTT along the map = constant + access · (km from each end to its hub) + the links on the fastest way. Ways and
+RTTs depend on each other, so the fit goes back and forth: find the fastest ways, solve for the RTTs by
+bounded ridge regression, weighted for relative absolute error (iteratively reweighted least squares), and
+again.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def load_hub_map() -> HubMap:
     index = {name: position for position, name in enumerate(hubs["name"])}
     unknown = sorted((set(links["from"]) | set(links["to"])) - set(index))
     if unknown:
-        raise DataError(f"cable_links.csv names {', '.join(unknown)}, which hubs.csv does not have; add them there")
+        raise DataError(
+            f"cable_links.csv names {', '.join(unknown)}, which hubs.csv does not have; add them there"
+        )
     pairs = np.column_stack([links["from"].map(index), links["to"].map(index)]).astype(np.int64)
     return HubMap(hubs["name"].tolist(), hubs["lat"].to_numpy(float), hubs["lon"].to_numpy(float), pairs)
 
@@ -183,13 +186,15 @@ def _design(
 
 
 def _solve(design: Any, rtt: Floats, current: Floats, link_km: Floats) -> Floats:
-    """Bounded ridge regression towards the priors, weighted so that squares count as relative absolute errors."""
+    """Bounded ridge regression towards the priors; the weights make squares relative absolute errors."""
     error = np.abs(rtt - design @ current) / rtt
     weight = 1 / rtt / np.sqrt(np.maximum(error, 0.03) / 0.1)
     ridge = np.concatenate([RIDGE * np.sqrt(link_km / 30_000), [0.1, 0.01]])
     prior = np.concatenate([np.full(len(link_km), PRIOR_LINK), [PRIOR_ACCESS, PRIOR_CONSTANT_MS]])
     lower, upper = (
-        np.concatenate([np.full(len(link_km), BOUNDS_LINK[side]), [BOUNDS_ACCESS[side], BOUNDS_CONSTANT_MS[side]]])
+        np.concatenate(
+            [np.full(len(link_km), BOUNDS_LINK[side]), [BOUNDS_ACCESS[side], BOUNDS_CONSTANT_MS[side]]]
+        )
         for side in (0, 1)
     )
     solution = scipy.optimize.lsq_linear(

@@ -1,8 +1,8 @@
-"""Conformal offsets: how far each quantile must move, in target space, to hold on places that training never saw.
+"""Conformal offsets: how far each quantile must move, in target space, to hold on unseen places.
 
-Conformalised quantile regression (Romano, Patterson, Candès 2019), each side on its own: the offset of an upper quantile
-q is the q-quantile of `actual − predicted` over held-out rows, with the finite-sample correction (n + 1) / n; of a lower
-one, likewise downwards. The median is left as it is.
+Conformalised quantile regression (Romano, Patterson, Candès 2019), each side on its own: the offset of an
+upper quantile q is the q-quantile of `actual − predicted` over held-out rows, with the finite-sample
+correction (n + 1) / n; of a lower one, likewise downwards. The median is left as it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """XGBoost boosters → one ONNX graph that gives the same bits.
 
-The graph holds the trees and nothing else: a `TreeEnsembleRegressor` with one target per booster. Each booster's
-`base_score` stands in front of its trees as a tree of one leaf, so that ONNX Runtime adds the same numbers in the same
-order as XGBoost does.
+The graph holds the trees and nothing else: a `TreeEnsembleRegressor` with one target per booster. Each
+booster's `base_score` stands in front of its trees as a tree of one leaf, so that ONNX Runtime adds the same
+numbers in the same order as XGBoost does.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def ensemble(boosters: Sequence[Any]) -> Ensemble:
         learner = json.loads(booster.save_raw("json").decode())["learner"]
         trees = _trees(learner)
         base_score = float(np.float32(np.ravel(json.loads(learner["learner_model_param"]["base_score"]))[0]))
-        result.add_tree(target, {"left_children": [-1], "right_children": [-1], "split_conditions": [base_score]})
+        result.add_tree(
+            target, {"left_children": [-1], "right_children": [-1], "split_conditions": [base_score]}
+        )
         for tree in trees:
             result.add_tree(target, tree)
     return result
@@ -136,4 +138,5 @@ def to_bytes(boosters: Sequence[Any], columns: int, schema: dict[str, Any]) -> b
     """The model file. The same boosters and schema give the same bytes."""
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     model = ensemble(boosters).model(columns, {METADATA_KEY: text})
-    return model.SerializeToString(deterministic=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

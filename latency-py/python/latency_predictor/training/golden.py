@@ -12,15 +12,14 @@ MISSING_SHARE = 0.3
 
 
 def synthetic_rows(schema: dict[str, Any], count: int, seed: int) -> pd.DataFrame:
-    """Rows drawn from what training saw (`seen`), optional values missing at random; coordinates cover the globe."""
+    """Rows drawn from what training saw (`seen`), with holes in optional fields; coordinates cover the globe."""
     rng = np.random.default_rng(seed)
     coordinates = {name for name in schema.get("coordinates", {}).values() if isinstance(name, str)}
     columns: dict[str, Any] = {}
     for field in schema["fields"]:
         if field["type"] == "number":
-            low, high = (
-                (field["min"], field["max"]) if field["name"] in coordinates else field.get("seen", [0.0, 1.0])
-            )
+            everywhere = field["name"] in coordinates
+            low, high = (field["min"], field["max"]) if everywhere else field.get("seen", [0.0, 1.0])
             # Few decimals keep the model file small, and read well in an error message.
             values = np.round(rng.uniform(low, high, count), 4).astype(object)
         else:

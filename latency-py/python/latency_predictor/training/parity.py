@@ -1,4 +1,4 @@
-"""The gate between training and a model file: ONNX Runtime must give XGBoost's bits, or no file is written."""
+"""The gate before a model file: ONNX Runtime must give XGBoost's bits, or no file is written."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ParityReport:
 def check(model: bytes, boosters: Sequence[Any], held_out: Matrix, seed: int = 0) -> ParityReport:
     """Compares the ONNX model with its boosters on rows of every kind that has ever gone wrong.
 
-    `held_out` are rows that training did not see, one column per feature. From them come rows with missing values,
-    rows exactly on split thresholds and on the next floats beside them, and rows with infinities.
+    `held_out` are rows that training did not see, one column per feature. From them come rows with missing
+    values, rows exactly on split thresholds and on the next floats beside them, and rows with infinities.
 
     Raises ParityError at the first difference in any bit.
     """
@@ -90,7 +90,9 @@ def _on_thresholds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Gen
         for tree in learner["gradient_booster"]["model"]["trees"]:
             for node, child in enumerate(tree["left_children"]):
                 if child != -1:
-                    thresholds.setdefault(tree["split_indices"][node], set()).add(tree["split_conditions"][node])
+                    thresholds.setdefault(tree["split_indices"][node], set()).add(
+                        tree["split_conditions"][node]
+                    )
     rows = held_out[rng.integers(len(held_out), size=THRESHOLD_ROWS)].copy()
     for feature, values in thresholds.items():
         column = rng.choice(np.array(sorted(values), dtype=np.float32), size=len(rows))
@@ -102,15 +104,18 @@ def _on_thresholds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Gen
 
 def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix) -> None:
     if expected.shape != found.shape:
-        raise ParityError(f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}")
+        raise ParityError(
+            f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}"
+        )
     different = np.argwhere(
         np.ascontiguousarray(expected, dtype=np.float32).view(np.int32)
         != np.ascontiguousarray(found, dtype=np.float32).view(np.int32)
     )
     if len(different):
         row, output = different[0]
+        count = len({int(r) for r, _ in different})
         raise ParityError(
-            f"{kind} ({how}): {len({int(r) for r, _ in different})} of {len(rows)} rows differ; the first is row "
-            f"{row}, output {output}: XGBoost gives {expected[row, output]!r}, ONNX Runtime {found[row, output]!r}; "
+            f"{kind} ({how}): {count} of {len(rows)} rows differ; the first is row {row}, output {output}: "
+            f"XGBoost gives {expected[row, output]!r}, ONNX Runtime {found[row, output]!r}; "
             f"its features are {rows[row].tolist()}. No file is written."
         )

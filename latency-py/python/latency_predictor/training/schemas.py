@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ def geography(hubs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"kind": "distance_km"},
         *({"kind": kind, "end": end} for end in ("west", "east") for kind in ("latitude", "longitude")),
+        *({"kind": "cartesian", "end": end, "axis": axis} for end in ("west", "east") for axis in "xyz"),
         *({"kind": "continent_count", "continent": continent} for continent in CONTINENTS),
         *({"kind": "detour", "hub": index[name]} for name in DETOUR_HUB_NAMES if name in index),
     ]
@@ -167,7 +169,11 @@ def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any 
     for field in schema["fields"]:
         present = rows[field["name"]].dropna()
         if field["type"] == "number":
-            field["seen"] = [float(present.min()), float(present.max())]
+            low, high = float(present.min()), float(present.max())
+            if field.get("unit") == "degree":
+                # People read it in warnings; a hundredth of a degree is a kilometre.
+                low, high = math.floor(low * 100) / 100, math.ceil(high * 100) / 100
+            field["seen"] = [low, high]
         else:
             field["seen"] = [word for word in field["categories"] if (present == word).any()]
     if "coordinates" in schema and distances_km is not None:

@@ -1,13 +1,14 @@
 """How single measurements scatter around a path's median, learned from the sources' min/avg/max and p95.
 
-In log space the excess is exponential: `ln(x / median) = scale · (E − ln 2)` with E ~ Exp(1). A path's scale follows
-from whatever statistic a source has:
+In log space the excess is exponential: `ln(x / median) = scale · (E − ln 2)` with E ~ Exp(1). A path's scale
+follows from whatever statistic a source has:
 
 - 95 % quantile: `ln(p95 / p50) = scale · ln 10`;
-- largest of n pings: `ln(max / avg) ≈ scale · (H_n − 1)`, since the expected maximum of n exponentials is the n-th
-  harmonic number H_n and their mean is 1.
+- largest of n pings: `ln(max / avg) ≈ scale · (H_n − 1)`, since the expected maximum of n exponentials is the
+  n-th harmonic number H_n and their mean is 1.
 
-Paths differ, so one scale per access kind is chosen such that the 90 % quantile of the mixture over its paths is right.
+Paths differ, so one scale per access kind is chosen such that the 90 % quantile of the mixture over its paths
+is right.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ def path_kind(rows: pd.DataFrame) -> pd.Series:
 def fit(rows: pd.DataFrame) -> dict[str, Any]:
     """The `spread` part of a schema.
 
-    A kind with fewer than 20 measured paths takes the scale of the known kind that it resembles most: `residential` is
-    the mean of wired and Wi-Fi homes, anything else the mean over all paths.
+    A kind with fewer than 20 measured paths takes the scale of the known kind that it resembles most:
+    `residential` is the mean of wired and Wi-Fi homes, anything else the mean over all paths.
     """
     scales, kinds = path_scales(rows), path_kind(rows)
     known = scales.notna()
     if known.sum() < MIN_PATHS:
         raise TrainingError(
-            f"only {int(known.sum())} rows say how measurements scatter (rtt_max_ms or rtt_p95_ms, with n above 3); "
-            f"allowed: at least {MIN_PATHS}"
+            f"only {int(known.sum())} rows say how measurements scatter (rtt_max_ms or rtt_p95_ms, with n above "
+            f"3); allowed: at least {MIN_PATHS}"
         )
     fitted = {
         kind: mixture_scale(scales[known & (kinds == kind)].to_numpy())

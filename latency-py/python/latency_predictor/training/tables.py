@@ -52,7 +52,7 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         if path.suffix.lower() in (".csv", ".gz", ".tsv"):
             return pd.read_csv(path, sep="\t" if ".tsv" in path.suffixes else ",")
-    except (OSError, ValueError) as error:
+    except (EOFError, OSError, ValueError) as error:
         raise TrainingError(f"cannot read {path}: {error}") from error
     raise TrainingError(f"{path} ends in `{path.suffix}`; allowed: .csv, .csv.gz, .tsv or .parquet")
 
@@ -68,11 +68,13 @@ def train(
 
     Folds are by place where the table has coordinates, else by row.
     """
+    rows = rows.rename(columns=str)
+    twice = rows.columns[rows.columns.duplicated()]
+    if len(twice):
+        raise TrainingError(f"the table has the column `{twice[0]}` twice; rename one of them")
     for column in (target, *drop):
         if column not in rows:
-            raise TrainingError(
-                f"the table has no column `{column}`; it has: {', '.join(map(str, rows.columns))}"
-            )
+            raise TrainingError(f"the table has no column `{column}`; it has: {', '.join(rows.columns)}")
     rows, dropped = _with_target(rows, target)
     hubs = [
         {"name": name, "lat": lat, "lon": lon}
@@ -113,7 +115,8 @@ def _with_target(rows: pd.DataFrame, target: str) -> tuple[pd.DataFrame, int]:
         raise TrainingError(
             f"found {int(good.sum())} rows with a `{target}`; at least {MIN_ROWS} are needed; measure more"
         )
-    return rows[good].reset_index(drop=True), int((~good).sum())
+    # The index stays: errors name a row as the caller's table counts it.
+    return rows.reset_index(drop=True)[good], int((~good).sum())
 
 
 def _check_coordinates(schema: dict[str, Any], rows: pd.DataFrame) -> None:
@@ -121,12 +124,18 @@ def _check_coordinates(schema: dict[str, Any], rows: pd.DataFrame) -> None:
         if not field.get("required"):
             continue
         values = rows[field["name"]]
+        if not pd.api.types.is_numeric_dtype(values):
+            raise TrainingError(
+                f"column `{field['name']}` holds {values.dtype}, such as {values.iloc[0]!r}; allowed: degrees as "
+                "numbers; correct it, or rename the column if it is no coordinate",
+                field=field["name"],
+            )
         bad = ~values.between(field["min"], field["max"])
         if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+            row = int(rows.index[bad][0])
             raise TrainingError(
-                f"row {row}: {field['name']}: found {values.iloc[row]}; allowed: {field['min']:g} to {field['max']:g} "
-                f"degrees; correct the {int(bad.sum())} rows, or leave them out",
+                f"row {row}: {field['name']}: found {values[row]}; allowed: {field['min']:g} to "
+                f"{field['max']:g} degrees; correct the {int(bad.sum())} rows, or leave them out",
                 field=field["name"],
                 row=row,
             )
@@ -137,7 +146,8 @@ def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bo
     if "coordinates" in schema:
         names = schema["coordinates"]
         ends = [
-            split.folds(split.places(rows[names[f"{end}_lat"]], rows[names[f"{end}_lon"]])) for end in ("src", "dst")
+            split.folds(split.places(rows[names[f"{end}_lat"]], rows[names[f"{end}_lon"]]))
+            for end in ("src", "dst")
         ]
         masks = [(ends[0] == fold) | (ends[1] == fold) for fold in range(split.FOLDS)]
         # Few places can leave a fold without rows to test, or without rows to train on.
@@ -156,14 +166,20 @@ def _metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[st
     if schema["target"]["transform"] == "log":
         margins, actual = np.exp(margins), np.exp(actual)
     names = [output.name for output in RECIPE.outputs]
-    low, p50, high, p90 = (margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms"))
+    low, p50, high, p90 = (
+        margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms")
+    )
     error = np.abs(p50 - actual)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = float(np.median(error / np.abs(actual)))
+    # No error is relative to zero.
+    nonzero = actual != 0
+    relative = {}
+    if nonzero.any():
+        median = np.median(error[nonzero] / np.abs(actual[nonzero]))
+        relative["median_relative_error"] = round(float(median), 4)
     return {
         "held_out_rows": len(actual),
         "mae": round(float(error.mean()), 4),
-        "median_relative_error": round(relative, 4),
+        **relative,
         "interval_coverage": round(float(np.mean((low <= actual) & (actual <= high))), 4),
         "below_p90": round(float(np.mean(actual <= p90)), 4),
     }

@@ -1,8 +1,8 @@
 //! Checked rows → the f32 matrix that the trees eat. The only implementation: training calls it through the wheel.
 
 use crate::continents::Continent;
+use crate::encode::EncodedRows;
 use crate::geo::{self, UnitVector};
-use crate::row::EncodedRows;
 use crate::schema::{Axis, Cables, End, Feature, Schema};
 
 /// The meridian from which [`End`] counts eastwards, degrees.

@@ -33,7 +33,9 @@
 #[doc = include_str!("../../docs/rust.md")]
 mod guide {}
 
+mod batch;
 mod continents;
+mod encode;
 mod error;
 mod features;
 pub mod geo;
@@ -44,11 +46,12 @@ mod row;
 mod runtime;
 pub mod schema;
 
+pub use batch::{Batch, Column};
 pub use continents::Continent;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use places::{ATTRIBUTION, Place, PlaceKind, Provider};
 pub use prediction::{Prediction, Predictions, Warning, WarningCode, shortest};
 pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, featurize};
-pub use row::{Batch, Column, Entry, Row, Value};
+pub use row::{Entry, Row, Value};
 pub use runtime::{LIBRARY_VARIABLES, library_file_name};
 pub use schema::Schema;

@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
+use crate::encode::{EncodedRows, category_index};
 use crate::error::{Error, ErrorKind};
 use crate::features::{Matrix, floors_ms};
-use crate::row::{EncodedRows, category_index};
 use crate::schema::{Base, FieldKind, OutputName, Schema, Transform};
 
 /// The 95 % quantile of the standard normal distribution.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::batch::Batch;
+use crate::encode::{EncodedRows, category_index};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::FeaturePlan;
 use crate::prediction::{Calibration, Prediction, Predictions, Warning, WarningCode};
-use crate::row::{Batch, EncodedRows, Row, category_index};
+use crate::row::Row;
 use crate::runtime::{SessionOptions, SessionPool};
 use crate::schema::{FieldKind, GoldenRow, METADATA_KEY, Schema};
 

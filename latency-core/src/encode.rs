@@ -1,0 +1,226 @@
+//! The check of rows and batches against a schema: names and categories → one f64 per field.
+
+use crate::batch::{Batch, Column};
+use crate::error::{Error, ErrorKind, Result, list};
+use crate::row::{Row, Value, find_place};
+use crate::schema::{Field, FieldKind, Schema};
+
+/// Checked rows, row-major: one f64 per field, the index for a category, NaN for a missing value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct EncodedRows {
+    pub values: Vec<f64>,
+    pub rows: usize,
+    /// Columns of a batch that the model has no field for.
+    pub ignored: Vec<String>,
+}
+
+/// The index of a category in its encoded form; none if it is missing.
+#[allow(clippy::cast_sign_loss)] // Encoded from an index.
+pub(crate) fn category_index(code: f64) -> Option<usize> {
+    (!code.is_nan()).then_some(code as usize)
+}
+
+impl Schema {
+    /// Checks a row and puts its values in field order.
+    pub(crate) fn encode_row(&self, row: &Row) -> Result<EncodedRows> {
+        let mut values = vec![f64::NAN; self.fields.len()];
+        for (name, value) in row.iter() {
+            let Some(index) = self.field_index(name) else {
+                if row.implied.iter().any(|implied| implied == name) {
+                    continue;
+                }
+                return Err(self.unknown_field(name).with_field(row.shown(name)));
+            };
+            let field = &self.fields[index];
+            values[index] = encode_value(field, value).map_err(|error| error.with_field(row.shown(name)))?;
+        }
+        for (field, value) in self.fields.iter().zip(&values) {
+            if field.required && value.is_nan() {
+                return Err(self.missing_field(field).with_field(row.shown(&field.name)));
+            }
+        }
+        Ok(EncodedRows { values, rows: 1, ignored: Vec::new() })
+    }
+
+    /// Checks a batch, column by column, and puts its values row-major in field order.
+    pub(crate) fn encode_batch(&self, batch: &Batch<'_>) -> Result<EncodedRows> {
+        let (rows, width) = (batch.len(), self.fields.len());
+        for (name, column) in &batch.columns {
+            if column.len() != rows {
+                return Err(Error::new(
+                    ErrorKind::InvalidBatch,
+                    format!(
+                        "found {} values, but the first column has {rows}; give columns of equal length",
+                        column.len()
+                    ),
+                )
+                .with_field(name.as_ref()));
+            }
+            if batch.columns.iter().filter(|(other, _)| other == name).count() > 1 {
+                return Err(
+                    Error::new(ErrorKind::InvalidBatch, "found twice; give each column once").with_field(name.as_ref())
+                );
+            }
+        }
+        let mut values = vec![f64::NAN; rows * width];
+        let places = ["src", "dst"].map(|end| (end, batch.column(end).filter(|_| self.coordinates.is_some())));
+        for (end, column) in places {
+            if let Some(column) = column {
+                self.encode_places(end, column, batch, &mut values)?;
+            }
+        }
+        for (index, field) in self.fields.iter().enumerate() {
+            let cells = values.iter_mut().skip(index).step_by(width.max(1));
+            match batch.column(&field.name) {
+                Some(column) => encode_column(field, column, cells)?,
+                None if field.required
+                    && rows > 0
+                    && values.iter().skip(index).step_by(width).any(|value| value.is_nan()) =>
+                {
+                    return Err(self.missing_field(field).with_field(&*field.name));
+                }
+                None => {}
+            }
+        }
+        let ignored = batch
+            .columns
+            .iter()
+            .map(|(name, _)| name.as_ref())
+            .filter(|name| {
+                self.field_index(name).is_none() && !places.iter().any(|(end, column)| end == name && column.is_some())
+            })
+            .map(str::to_owned)
+            .collect();
+        Ok(EncodedRows { values, rows, ignored })
+    }
+
+    fn encode_places(&self, end: &str, column: &Column<'_>, batch: &Batch<'_>, values: &mut [f64]) -> Result<()> {
+        let Column::Texts(texts) = column else {
+            return Err(Error::new(ErrorKind::InvalidField, "found numbers; allowed: names of places, such as London")
+                .with_field(end));
+        };
+        let [lat, lon, provider] = ["lat", "lon", "provider"].map(|part| self.field_index(&format!("{end}_{part}")));
+        for part in ["lat", "lon"] {
+            let name = format!("{end}_{part}");
+            if batch.column(&name).is_some() {
+                return Err(Error::new(
+                    ErrorKind::InvalidBatch,
+                    format!("found both `{end}` and `{name}`; give places or coordinates for an end, not both"),
+                )
+                .with_field(end));
+            }
+        }
+        let width = self.fields.len();
+        for (row, text) in texts.iter().enumerate() {
+            let Some(text) = text else {
+                return Err(Error::new(ErrorKind::MissingField, "found no place; give one, such as London")
+                    .with_field(end)
+                    .with_row(row));
+            };
+            let place = find_place(end, text).map_err(|error| error.with_row(row))?;
+            let cells = &mut values[row * width..(row + 1) * width];
+            if let (Some(lat), Some(lon)) = (lat, lon) {
+                (cells[lat], cells[lon]) = (place.lat, place.lon);
+            }
+            if let (Some(provider), Some(found)) = (provider, place.provider()) {
+                cells[provider] = encode_text(&self.fields[provider], found.as_str())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn missing_field(&self, field: &Field) -> Error {
+        let coordinate =
+            self.coordinates.as_ref().is_some_and(|coordinates| coordinates.names().contains(&field.name.as_str()));
+        let cure = if coordinate { "give it, or the name of a place for that end" } else { "give it" };
+        Error::new(ErrorKind::MissingField, format!("required, but not given; allowed: {}; {cure}", allowed(field)))
+    }
+}
+
+fn encode_column<'v>(field: &Field, column: &Column<'_>, cells: impl Iterator<Item = &'v mut f64>) -> Result<()> {
+    let at = |row: usize| move |error: Error| error.with_field(&*field.name).with_row(row);
+    match column {
+        Column::Numbers(numbers) => {
+            for (row, (cell, number)) in cells.zip(numbers.iter()).enumerate() {
+                if !number.is_nan() || field.required {
+                    *cell = encode_number(field, *number).map_err(at(row))?;
+                }
+            }
+        }
+        Column::Texts(texts) => {
+            for (row, (cell, text)) in cells.zip(texts).enumerate() {
+                match text {
+                    Some(text) => *cell = encode_text(field, text).map_err(at(row))?,
+                    None if field.required => {
+                        return Err(at(row)(Error::new(
+                            ErrorKind::MissingField,
+                            format!(
+                                "required, but missing in this row; allowed: {}; give it, or leave the row out",
+                                allowed(field)
+                            ),
+                        )));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn encode_value(field: &Field, value: &Value) -> Result<f64> {
+    match value {
+        Value::Number(number) if number.is_nan() && !field.required => Ok(f64::NAN),
+        Value::Number(number) => encode_number(field, *number),
+        Value::Text(text) => encode_text(field, text),
+        Value::Missing => Ok(f64::NAN),
+    }
+}
+
+fn encode_number(field: &Field, number: f64) -> Result<f64> {
+    match &field.kind {
+        FieldKind::Number { min, max, .. } => {
+            let in_range = number >= min.unwrap_or(f64::MIN) && number <= max.unwrap_or(f64::MAX);
+            if in_range {
+                Ok(number)
+            } else {
+                Err(Error::new(ErrorKind::InvalidField, format!("found {number}; allowed: {}", allowed(field))))
+            }
+        }
+        FieldKind::Category { .. } => {
+            Err(Error::new(ErrorKind::InvalidField, format!("found the number {number}; allowed: {}", allowed(field))))
+        }
+    }
+}
+
+fn encode_text(field: &Field, text: &str) -> Result<f64> {
+    let shown: String = text.chars().take(40).collect();
+    let FieldKind::Category { categories, .. } = &field.kind else {
+        return Err(Error::new(
+            ErrorKind::InvalidField,
+            format!("found the text \"{shown}\"; allowed: {}, written without quotes", allowed(field)),
+        ));
+    };
+    match categories.iter().position(|category| category == text) {
+        Some(index) => Ok(index as f64),
+        None => Err(Error::new(
+            ErrorKind::InvalidField,
+            format!("found \"{shown}\"; allowed: {}; leave it out if it is not known", allowed(field)),
+        )),
+    }
+}
+
+fn allowed(field: &Field) -> String {
+    match &field.kind {
+        FieldKind::Number { unit, min, max, .. } => {
+            let range = match (min, max) {
+                (Some(min), Some(max)) => format!("a number from {min} to {max}"),
+                (Some(min), None) => format!("a number from {min} up"),
+                (None, Some(max)) => format!("a number up to {max}"),
+                (None, None) => "a finite number".to_owned(),
+            };
+            if unit.is_empty() { range } else { format!("{range} ({unit})") }
+        }
+        FieldKind::Category { categories, .. } => list(categories),
+    }
+}

@@ -9,8 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The cargo profile of everything that is tested; `make run` builds `release`.
 PROFILE ?= ci
-# The folder with the measurements, if there is one: see data/README.md.
-export LATENCY_DATA_MIRROR ?=
 
 # Evaluated when used: the environment is made first. An explicit choice of the user's wins.
 ORT_LIBRARY = $(or $(LATENCY_ORT_DYLIB_PATH),$(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.* $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime*.dylib)))

@@ -23,9 +23,15 @@ pub(crate) fn category_index(code: f64) -> Option<usize> {
 impl Schema {
     /// Checks a row and puts its values in field order.
     pub(crate) fn encode_row(&self, row: &Row) -> Result<EncodedRows> {
+        if row.nested && self.coordinates.is_none() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("this model knows no places; give its fields by name: {}", list(self.field_names())),
+            ));
+        }
         let mut values = vec![f64::NAN; self.fields.len()];
         for (name, value) in row.iter() {
-            let Some(index) = self.field_index(name) else {
+            let Some(index) = self.field_or_coordinate(name) else {
                 if row.implied.iter().any(|implied| implied == name) {
                     continue;
                 }
@@ -40,6 +46,15 @@ impl Schema {
             }
         }
         Ok(EncodedRows { values, rows: 1, ignored: Vec::new() })
+    }
+
+    /// The field of this name, or the one that holds this coordinate (`src_lat`, …) under a name of its own.
+    fn field_or_coordinate(&self, name: &str) -> Option<usize> {
+        self.field_index(name).or_else(|| {
+            let roles = ["src_lat", "src_lon", "dst_lat", "dst_lon"];
+            let role = roles.iter().position(|role| *role == name)?;
+            self.field_index(self.coordinates.as_ref()?.names()[role])
+        })
     }
 
     /// Checks a batch, column by column, and puts its values row-major in field order.
@@ -99,10 +114,10 @@ impl Schema {
             return Err(Error::new(ErrorKind::InvalidField, "found numbers; allowed: names of places, such as London")
                 .with_field(end));
         };
-        let [lat, lon, provider] = ["lat", "lon", "provider"].map(|part| self.field_index(&format!("{end}_{part}")));
-        for part in ["lat", "lon"] {
-            let name = format!("{end}_{part}");
-            if batch.column(&name).is_some() {
+        let [lat, lon, provider] =
+            ["lat", "lon", "provider"].map(|part| self.field_or_coordinate(&format!("{end}_{part}")));
+        for name in [lat, lon].into_iter().flatten().map(|index| self.fields[index].name.as_str()) {
+            if batch.column(name).is_some() {
                 return Err(Error::new(
                     ErrorKind::InvalidBatch,
                     format!("found both `{end}` and `{name}`; give places or coordinates for an end, not both"),
@@ -222,5 +237,59 @@ fn allowed(field: &Field) -> String {
             if unit.is_empty() { range } else { format!("{range} ({unit})") }
         }
         FieldKind::Category { categories, .. } => list(categories),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema(
+        fields: &serde_json::Value,
+        coordinates: Option<serde_json::Value>,
+        features: &serde_json::Value,
+    ) -> Schema {
+        let outputs = ["low_ms", "p50_ms", "high_ms", "p90_ms", "p99_ms"];
+        let mut text = json!({
+            "format": 1, "name": "own", "fields": fields, "features": features,
+            "target": {"name": "rtt_ms", "transform": "identity"},
+            "outputs": outputs.map(|name| json!({"name": name, "quantile": 0.5})),
+            "golden": []
+        });
+        if let Some(coordinates) = coordinates {
+            text["coordinates"] = coordinates;
+        }
+        Schema::from_json(&text.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_model_without_places_says_so() {
+        let hops =
+            json!([{"name": "hops", "type": "number"}, {"name": "link", "type": "category", "categories": ["fibre"]}]);
+        let own = schema(&hops, None, &json!([{"kind": "number", "field": "hops"}]));
+        let error = own.encode_row(&Row::between("London", "Tokyo").unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.to_string(), "this model knows no places; give its fields by name: hops, link");
+        let encoded = own.encode_row(&Row::new().with("hops", 3).with("link", "fibre")).unwrap();
+        assert_eq!(encoded.values, [3.0, 0.0]);
+        assert!(own.encode_row(&Row::new().with("link", "fibre")).unwrap().values[0].is_nan());
+    }
+
+    #[test]
+    fn places_reach_coordinates_under_names_of_their_own() {
+        let names = ["client_lat", "client_lng", "server_lat", "server_lng"];
+        let field = |name: &str| json!({"name": name, "type": "number", "min": -90, "max": 90, "required": true});
+        let roles = json!({"src_lat": names[0], "src_lon": names[1], "dst_lat": names[2], "dst_lon": names[3]});
+        let own = schema(&names.map(field).into(), Some(roles), &json!([{"kind": "distance_km"}]));
+        let single = own.encode_row(&Row::between("1,2", "3,4").unwrap()).unwrap();
+        assert_eq!(single.values, [1.0, 2.0, 3.0, 4.0]);
+        let places =
+            Batch::new().with("src", Column::from(["1,2"].as_slice())).with("dst", Column::from(["3,4"].as_slice()));
+        assert_eq!(own.encode_batch(&places).unwrap(), single);
+        let error = own.encode_batch(&places.with("server_lng", vec![5.0])).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidBatch, Some("dst")));
+        assert!(error.message().contains("both `dst` and `server_lng`"), "{error}");
     }
 }

@@ -77,7 +77,7 @@ pub struct Row {
     values: Vec<(String, Value)>,
     /// Fields that the name of a place implies: a model without them does not mind.
     pub(crate) implied: Vec<String>,
-    nested: bool,
+    pub(crate) nested: bool,
 }
 
 impl Row {

@@ -79,11 +79,12 @@ const OTHERS = {
   INVALID_SCHEMA: () => Predictor.load(changed('latency.schema', 'another.schema')),
   GOLDEN_MISMATCH: () => Predictor.load(changed('"p50_ms":18', '"p50_ms":17')),
   RUNTIME_NOT_LOADED: () => Predictor.load(ownModel, { library: '/nowhere/libonnxruntime.so' }),
+  UNSUPPORTED: () => own.predictSync({ src: 'London', dst: 'Tokyo' }),
   INFERENCE_FAILED: () => own.predictSync({ hops: 3 }),
 }
 
 /** Codes that nothing here can cause yet. */
-const NOT_YET = ['INVALID_BATCH', 'UNSUPPORTED']
+const NOT_YET = ['INVALID_BATCH']
 
 function failure(work) {
   try {

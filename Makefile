@@ -42,8 +42,8 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core
-	$(BIN)/ruff check --config latency-py/pyproject.toml latency-py data latency-node .ci
-	$(BIN)/ruff format --check --config latency-py/pyproject.toml latency-py data latency-node .ci
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
@@ -54,8 +54,8 @@ ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the b
 .PHONY: format
 format: $(VENV)/.dev ## Format all sources
 	cargo fmt --all
-	$(BIN)/ruff check --fix --config latency-py/pyproject.toml latency-py data latency-node .ci
-	$(BIN)/ruff format --config latency-py/pyproject.toml latency-py data latency-node .ci
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 .PHONY: data
 data: wheel ## Fetch, check and clean the measurements (LATENCY_DATA_MIRROR: a folder that has them)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from latency_predictor import Predictor
 
 ROWS = 1000
@@ -29,8 +30,14 @@ def main() -> None:
         else:
             src_lat, dst_lat = rng.uniform(-90, 90, 2)
             src_lon, dst_lon = rng.uniform(-180, 180, 2)
-        row = {name: float(value) for name, value in
-               zip(("src_lat", "src_lon", "dst_lat", "dst_lon"), (src_lat, src_lon, dst_lat, dst_lon), strict=True)}
+        row = {
+            name: float(value)
+            for name, value in zip(
+                ("src_lat", "src_lon", "dst_lat", "dst_lon"),
+                (src_lat, src_lon, dst_lat, dst_lon),
+                strict=True,
+            )
+        }
         for field in predictor.schema["fields"]:
             if field["type"] == "category" and rng.random() < 0.6:
                 row[field["name"]] = str(rng.choice(field["categories"]))

@@ -61,9 +61,7 @@ def build() -> str:
 def main() -> None:
     """Write the asset, or with --check only compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="fail if the committed file differs; write nothing"
-    )
+    parser.add_argument("--check", action="store_true", help="fail if the committed file differs; write nothing")
     text = build()
     if parser.parse_args().check:
         if OUTPUT.read_text(encoding="utf-8") != text:

@@ -96,10 +96,7 @@ def key(name: str) -> str:
 def km(a: City, b: City) -> float:
     """Great-circle distance of two records with coordinates."""
     p, q = math.radians(a["lat"]), math.radians(b["lat"])
-    h = (
-        math.sin((p - q) / 2) ** 2
-        + math.cos(p) * math.cos(q) * math.sin(math.radians(a["lon"] - b["lon"]) / 2) ** 2
-    )
+    h = math.sin((p - q) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(math.radians(a["lon"] - b["lon"]) / 2) ** 2
     return 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1.0)))
 
 
@@ -251,9 +248,7 @@ def add_aliases(cities: list[City], grid: Grid, airports: list[City]) -> None:
     def target(text: str) -> City:
         country, name = (key(part) for part in text.split("/"))
         home = [city for city in cities if key(countries[city["country"]]["name"]) == country]
-        named = [city for city in home if key(city["name"]) == name] or [
-            city for city in home if name in city["keys"]
-        ]
+        named = [city for city in home if key(city["name"]) == name] or [city for city in home if name in city["keys"]]
         if not named:
             raise SystemExit(f"aliases.csv: there is no city {text}")
         return named[0]
@@ -276,8 +271,7 @@ def mark_districts(cities: list[City], grid: Grid) -> None:
     names = Counter(name for city in cities for name in {key(city["name"])} | city["aliases"])
     for city in cities:
         city["district"] = names[key(city["name"])] > 1 and any(
-            other["population"] >= DISTRICT_RATIO * city["population"]
-            for other in grid.near(city, DISTRICT_KM)
+            other["population"] >= DISTRICT_RATIO * city["population"] for other in grid.near(city, DISTRICT_KM)
         )
 
 
@@ -367,10 +361,7 @@ def build() -> dict[str, str]:
     mark_districts(cities, grid)
 
     # States without a name share the group of their country.
-    named = {
-        admin: (admin[0], *states.get(admin, ("", "")))
-        for admin in {(c["country"], c["admin1"]) for c in cities}
-    }
+    named = {admin: (admin[0], *states.get(admin, ("", ""))) for admin in {(c["country"], c["admin1"]) for c in cities}}
     order = {group: number for number, group in enumerate(sorted(set(named.values())))}
     groups = {admin: order[group] for admin, group in named.items()}
     return {
@@ -386,9 +377,7 @@ def build() -> dict[str, str]:
 def main() -> None:
     """Write the assets, or with --check only compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="fail if a committed file differs; write nothing"
-    )
+    parser.add_argument("--check", action="store_true", help="fail if a committed file differs; write nothing")
     check = parser.parse_args().check
     for name, text in build().items():
         path = ASSETS / name

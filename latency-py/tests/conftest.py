@@ -1,14 +1,80 @@
 """Shared fixtures. Tests over the real measurements run only with a mirror of them (LATENCY_DATA_MIRROR)."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from latency_predictor import Predictor
+from latency_predictor.data import synthetic
 from latency_predictor.data.convert import Converted, convert
 from latency_predictor.data.fetch import fetch
 from latency_predictor.data.sources import Reference, load_reference, load_sources
+from latency_predictor.training import paths, tables
+from latency_predictor.training.fit import Fit
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Predictor:
+    """The bundled model."""
+    return Predictor.bundled()
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, Any]:
+    """The golden vectors that all languages share."""
+    vectors: dict[str, Any] = json.loads((ROOT / "data" / "golden" / "paths.json").read_text())
+    return vectors
+
+
+@pytest.fixture(scope="session")
+def synthetic_table() -> pd.DataFrame:
+    """A made-up tidy table."""
+    return synthetic.make(places=60, seed=7)
+
+
+@pytest.fixture(scope="session")
+def cross(synthetic_table: pd.DataFrame) -> paths.CrossFit:
+    """Five fits over the made-up table: seconds, so they are made once."""
+    return paths.cross_fit(synthetic_table)
+
+
+def radio_table(rows: int = 600, seed: int = 1) -> pd.DataFrame:
+    """A made-up table of a data scientist: numbers with holes and a category, no coordinates."""
+    random = np.random.default_rng(seed)
+    band = random.choice(["n1", "n28", "n78"], rows)
+    load = random.uniform(0, 1, rows)
+    slow = np.select([band == "n1", band == "n28"], [30.0, 45.0], 12.0)
+    rtt = slow * (1 + load) * np.exp(random.exponential(0.1, rows))
+    table = pd.DataFrame({"band": band, "load": load, "rsrp": random.normal(-90, 8, rows), "rtt_ms": rtt})
+    table.loc[table.index % 7 == 3, "rsrp"] = np.nan
+    table.loc[table.index % 11 == 5, "band"] = None
+    return table
+
+
+@pytest.fixture(scope="session")
+def radio_fit() -> Fit:
+    """A model without coordinates, trained on `radio_table`, before it is exported."""
+    return tables.train(radio_table(), "rtt_ms", name="radio").fit
+
+
+@pytest.fixture(scope="session")
+def radio_model(radio_fit: Fit) -> bytes:
+    """Its file."""
+    return radio_fit.to_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,14 @@ def test_the_bundled_model_has_the_documented_form(validator: jsonschema.Draft20
 def test_every_kind_of_feature_is_documented(validator: jsonschema.Draft202012Validator) -> None:
     source = (Path(__file__).resolve().parents[2] / "latency-core" / "src" / "schema.rs").read_text()
     body = source.split("pub enum Feature {")[1].split("\n}")[0]
-    variants = [line.strip().split()[0].rstrip(",") for line in body.splitlines() if line.startswith("    ") and
-                line.strip()[:1].isupper() and not line.startswith("        ")]
-    kinds = {"".join("_" + c.lower() if c.isupper() else c for c in variant).lstrip("_") for variant in variants}
+    variants = [
+        line.strip().split()[0].rstrip(",")
+        for line in body.splitlines()
+        if line.startswith("    ") and line.strip()[:1].isupper() and not line.startswith("        ")
+    ]
+    kinds = {
+        "".join("_" + c.lower() if c.isupper() else c for c in variant).lstrip("_") for variant in variants
+    }
     documented = set()
     for option in SCHEMA["$defs"]["feature"]["oneOf"]:
         kind = option["properties"]["kind"]

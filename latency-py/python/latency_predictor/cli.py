@@ -28,9 +28,7 @@ err = Console(stderr=True)
 TRAIN_EXTRA = "pip install 'latency-predictor[train]'"
 EXIT_ERROR = 1
 
-ModelOption = Annotated[
-    Path | None, typer.Option("--model", help="An .onnx file; default: the bundled model.")
-]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="An .onnx file; default: the bundled model.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -53,9 +51,7 @@ def readable_errors() -> Iterator[None]:
 def predict(
     src: Annotated[str, typer.Argument(help="A place: London, LHR, aws:eu-west-2, or 51.51,-0.13.")],
     dst: Annotated[str, typer.Argument(help="The other end, likewise.")],
-    src_access: Annotated[
-        str | None, typer.Option(help="server, wired, wifi, cellular, starlink, residential")
-    ] = None,
+    src_access: Annotated[str | None, typer.Option(help="server, wired, wifi, cellular, starlink, residential")] = None,
     dst_access: Annotated[str | None, typer.Option(help="Likewise for the other end.")] = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -76,13 +72,9 @@ def predict(
     out.print(f"{escape(src)} → {escape(dst)}")
     out.print(f"  median RTT       [bold]{prediction.p50_ms:.1f} ms[/]")
     out.print(f"  90 % interval    {prediction.low_ms:.1f} to {prediction.high_ms:.1f} ms (for that median)")
-    out.print(
-        f"  one measurement  90 % below {prediction.p90_ms:.1f} ms, 99 % below {prediction.p99_ms:.1f} ms"
-    )
+    out.print(f"  one measurement  90 % below {prediction.p90_ms:.1f} ms, 99 % below {prediction.p99_ms:.1f} ms")
     if prediction.floor_ms is not None and prediction.distance_km is not None:
-        out.print(
-            f"  floor            {prediction.floor_ms:.1f} ms (light in fibre, {prediction.distance_km:,.0f} km)"
-        )
+        out.print(f"  floor            {prediction.floor_ms:.1f} ms (light in fibre, {prediction.distance_km:,.0f} km)")
     for warning in prediction.warnings:
         out.print(f"  [yellow]{warning.code}[/] {warning.field}: {escape(warning.message)}")
 
@@ -118,15 +110,14 @@ def train(
     drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; can be repeated.")] = None,
     output: Annotated[Path, typer.Option("--out", help="The model file to write.")] = Path("model.onnx"),
     name: Annotated[str, typer.Option(help="The model's name, for your own table.")] = "custom",
+    threads: Annotated[
+        int, typer.Option(min=1, help="For your own table; another number may give other last bits.")
+    ] = 1,
     evaluation: Annotated[
         Path | None, typer.Option(help="Also write the evaluation of the paths model here (JSON).")
     ] = None,
-    card: Annotated[
-        Path | None, typer.Option(help="Also write the model card of the paths model here.")
-    ] = None,
-    table: Annotated[Path, typer.Option(help="The tidy table of `latency data`.")] = Path(
-        "data/cache/paths.parquet"
-    ),
+    card: Annotated[Path | None, typer.Option(help="Also write the model card of the paths model here.")] = None,
+    table: Annotated[Path, typer.Option(help="The tidy table of `latency data`.")] = Path("data/cache/paths.parquet"),
 ) -> None:
     """Train a model: the paths model on the published measurements, or a model on your own table.
 
@@ -138,7 +129,7 @@ def train(
         if data is None:
             _train_paths(table, output, evaluation, card)
         else:
-            _train_table(data, target, tuple(drop or ()), output, name)
+            _train_table(data, target, tuple(drop or ()), output, name, threads)
 
 
 @model_app.command("info")
@@ -203,17 +194,15 @@ def _train_paths(table: Path, output: Path, evaluation: Path | None, card: Path 
     _say_written(output, predictor)
 
 
-def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, name: str) -> None:
+def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, name: str, threads: int) -> None:
     from .training import tables
 
     rows = tables.read_table(data)
     with _progress() as progress:
-        model = tables.train(rows, target, drop, name, progress)
+        model = tables.train(rows, target, drop, name, progress, threads)
     if model.rows_without_target:
         err.print(f"left out {model.rows_without_target:,} rows without a `{target}`")
-    command = f"latency train --data {data.name} --target {target}" + "".join(
-        f" --drop {column}" for column in drop
-    )
+    command = f"latency train --data {data.name} --target {target}" + "".join(f" --drop {column}" for column in drop)
     _write(output, model.fit.with_provenance(tables.provenance(data, model, command)).to_bytes())
     for metric, value in model.metrics.items():
         err.print(f"  {metric:24} {value:,}")
@@ -230,16 +219,13 @@ def _write(path: Path, content: bytes) -> None:
 
 def _say_written(path: Path, predictor: Predictor) -> None:
     info = predictor.model_info
-    err.print(
-        f"wrote {path}: {info['name']} {info['version']}, {info['bytes']:,} bytes, {info['features']} features"
-    )
+    err.print(f"wrote {path}: {info['name']} {info['version']}, {info['bytes']:,} bytes, {info['features']} features")
 
 
 def _as_dict(prediction: Prediction) -> dict[str, Any]:
     numbers = {name: getattr(prediction, name) for name in prediction.__slots__ if name != "warnings"}
     warnings = [
-        {"code": warning.code, "field": warning.field, "message": warning.message}
-        for warning in prediction.warnings
+        {"code": warning.code, "field": warning.field, "message": warning.message} for warning in prediction.warnings
     ]
     return {name: number for name, number in numbers.items() if number is not None} | {"warnings": warnings}
 

@@ -8,9 +8,7 @@ class LatencyError(Exception):
 
     default_code = "ERROR"
 
-    def __init__(
-        self, message: str, code: str | None = None, field: str | None = None, row: int | None = None
-    ) -> None:
+    def __init__(self, message: str, code: str | None = None, field: str | None = None, row: int | None = None) -> None:
         super().__init__(message)
         self.code = code or self.default_code
         self.field = field

@@ -64,7 +64,7 @@ def column(values: Any, name: str) -> Any:
 
 def _array(values: Any, name: str) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        values = np.ma.filled(values.astype(object), None)
     try:
         array = np.asarray(values)
         if isinstance(values, list | tuple) and array.ndim == 1 and _mixed(values, array.dtype.kind):

@@ -91,9 +91,7 @@ def _choose(sources: dict[str, Source], sets: list[str] | None, have: Path) -> t
     return [source for source in sources.values() if source.name not in absent], absent
 
 
-def _fetch(
-    chosen: list[Source], cache: Path, mirror: Path | None, progress: Console
-) -> dict[str, dict[str, Path]]:
+def _fetch(chosen: list[Source], cache: Path, mirror: Path | None, progress: Console) -> dict[str, dict[str, Path]]:
     """Verified copies of all files, by set and role."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=progress, transient=True) as bars:

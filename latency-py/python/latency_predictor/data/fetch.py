@@ -83,9 +83,7 @@ def _download(file: SourceFile, url: str, path: Path, advance: Progress) -> None
         part.replace(path)
     except urllib.error.HTTPError as error:
         error.close()  # it holds the open connection
-        raise DataError(
-            f"{url} answered {error.code} {error.reason} instead of {file.path}. {cure}"
-        ) from error
+        raise DataError(f"{url} answered {error.code} {error.reason} instead of {file.path}. {cure}") from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)  # URLError wraps what went wrong
         raise DataError(f"could not download {url} to {path}: {reason}. {cure}") from error

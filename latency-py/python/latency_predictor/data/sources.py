@@ -133,6 +133,4 @@ def _read_table(path: Path) -> pd.DataFrame:
         # NA is Namibia and North America here, never a missing value.
         return pd.read_csv(path, keep_default_na=False)
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}. Restore it from the repository."
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}. Restore it from the repository.") from error

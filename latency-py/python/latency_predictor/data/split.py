@@ -35,9 +35,7 @@ class PairSplit:
 
 def places(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.Series:
     """The place of each point in degrees, `"{lat:.1f},{lon:.1f}"` as Python writes it: -0.04 gives "-0.0"."""
-    points = zip(
-        np.asarray(lat, dtype=np.float64).tolist(), np.asarray(lon, dtype=np.float64).tolist(), strict=True
-    )
+    points = zip(np.asarray(lat, dtype=np.float64).tolist(), np.asarray(lon, dtype=np.float64).tolist(), strict=True)
     return pd.Series([f"{a:.1f},{b:.1f}" for a, b in points], dtype=object)
 
 

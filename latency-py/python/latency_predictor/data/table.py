@@ -66,9 +66,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """The same table, if every rule holds; else a DataError that names the first offending row and column."""
-    wrong = [
-        column for column, dtype in COLUMNS.items() if column not in table or table[column].dtype != dtype
-    ]
+    wrong = [column for column, dtype in COLUMNS.items() if column not in table or table[column].dtype != dtype]
     if wrong or list(table.columns) != list(COLUMNS):
         raise DataError(
             f"not a tidy table: wrong, missing or misplaced columns {wrong or list(table.columns)}. "
@@ -78,9 +76,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     _require(table, "dataset", dataset.notna() & (dataset != ""), "a set's name")
     for column in ("src_country", "dst_country"):
         code = table[column]
-        _require(
-            table, column, code.isna() | code.str.fullmatch("[A-Z]{2}", na=False), "an ISO-2 code or missing"
-        )
+        _require(table, column, code.isna() | code.str.fullmatch("[A-Z]{2}", na=False), "an ISO-2 code or missing")
     for column, limit in COORDINATES.items():
         _require(table, column, table[column].abs() <= limit, f"degrees in -{limit:g}..{limit:g}")
     for column, words in CATEGORIES.items():
@@ -90,9 +86,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         _require(table, column, (table[column] > 0) & np.isfinite(table[column]), "a finite number above 0")
     for column in OPTIONAL_RTTS:
         value = table[column]
-        _require(
-            table, column, value.isna() | ((value >= 0) & np.isfinite(value)), "ms, at least 0, or missing"
-        )
+        _require(table, column, value.isna() | ((value >= 0) & np.isfinite(value)), "ms, at least 0, or missing")
     _require(table, "n", table["n"].isna() | (table["n"] >= 1), "a count of at least 1, or missing")
     low, high = table["rtt_min_ms"], table["rtt_max_ms"]
     _require(table, "rtt_min_ms", ~(low > table["rtt_ms"]), "at most rtt_ms")
@@ -128,9 +122,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
         validate(table).to_parquet(part, engine="pyarrow", compression="zstd", index=False)
         part.replace(path)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}. Choose another place with --out."
-        ) from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}. Choose another place with --out.") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()

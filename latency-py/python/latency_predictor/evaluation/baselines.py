@@ -61,9 +61,7 @@ def quick_model(train: pd.DataFrame, test: pd.DataFrame) -> Floats:
 
 
 def _quick_schema() -> dict[str, Any]:
-    fields = [
-        schemas.coordinate_field(f"{end}_{axis}", axis) for end in ("src", "dst") for axis in ("lat", "lon")
-    ]
+    fields = [schemas.coordinate_field(f"{end}_{axis}", axis) for end in ("src", "dst") for axis in ("lat", "lon")]
     features = [feature for feature in schemas.geography([]) if feature["kind"] != "cartesian"]
     for name, categories in tidy.CATEGORIES.items():
         fields.append({"name": name, "type": "category", "categories": list(categories)})

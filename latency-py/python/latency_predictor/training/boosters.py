@@ -11,9 +11,11 @@ import numpy.typing as npt
 import xgboost
 
 SEED = 20261123
-THREADS = 2
-"""Fixed, not the machine's number of cores: XGBoost adds gradients per thread, so that another number of
-threads gives other last bits, and the same data must give the same model file."""
+THREADS = 1
+"""Not the machine's number of cores: XGBoost adds gradients per thread, so that another number of threads may give other
+last bits, and the same data must give the same model file. Two threads gain little on tables of this size, and where
+another process keeps a core busy they wait for each other ten times longer than they work.
+"""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is trained, rounds done, and rounds in all."""
@@ -38,6 +40,7 @@ class Recipe:
     min_child_weight: float = 2.0
     subsample: float = 0.8
     colsample: float = 1.0
+    threads: int = THREADS
 
     def parameters(self, output: Output) -> dict[str, Any]:
         """XGBoost's parameters for one output."""
@@ -51,7 +54,7 @@ class Recipe:
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,
             "seed": SEED,
-            "nthread": THREADS,
+            "nthread": self.threads,
         }
 
 
@@ -63,7 +66,7 @@ def train(
     progress: Progress | None = None,
 ) -> list[xgboost.Booster]:
     """One booster per output of the recipe, for a target that is already in target space."""
-    data = xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=THREADS)
+    data = xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=recipe.threads)
     return [_train_one(recipe, output, data, progress) for output in recipe.outputs]
 
 

@@ -62,9 +62,7 @@ def load_hub_map() -> HubMap:
     index = {name: position for position, name in enumerate(hubs["name"])}
     unknown = sorted((set(links["from"]) | set(links["to"])) - set(index))
     if unknown:
-        raise DataError(
-            f"cable_links.csv names {', '.join(unknown)}, which hubs.csv does not have; add them there"
-        )
+        raise DataError(f"cable_links.csv names {', '.join(unknown)}, which hubs.csv does not have; add them there")
     pairs = np.column_stack([links["from"].map(index), links["to"].map(index)]).astype(np.int64)
     return HubMap(hubs["name"].tolist(), hubs["lat"].to_numpy(float), hubs["lon"].to_numpy(float), pairs)
 
@@ -85,8 +83,7 @@ class Cables:
             for name, lat, lon in zip(self.hubs.names, self.hubs.lat, self.hubs.lon, strict=True)
         ]
         links = [
-            [int(a), int(b), round(float(ms), 3)]
-            for (a, b), ms in zip(self.hubs.links, self.link_ms, strict=True)
+            [int(a), int(b), round(float(ms), 3)] for (a, b), ms in zip(self.hubs.links, self.link_ms, strict=True)
         ]
         cables = {
             "links": links,
@@ -178,9 +175,7 @@ def _design(
             columns.append(link_of[hub, onward])
             hub = onward
     rows = np.arange(len(src_hub))
-    links = scipy.sparse.csr_matrix(
-        (floor_ms[columns], (row_ids, columns)), shape=(len(rows), len(hubs.links))
-    )
+    links = scipy.sparse.csr_matrix((floor_ms[columns], (row_ids, columns)), shape=(len(rows), len(hubs.links)))
     access = (src_km[rows, src_hub] + dst_km[rows, dst_hub]) * FLOOR_MS_PER_KM
     return scipy.sparse.hstack([links, access[:, None], np.ones((len(rows), 1))]).tocsr()
 
@@ -192,9 +187,7 @@ def _solve(design: Any, rtt: Floats, current: Floats, link_km: Floats) -> Floats
     ridge = np.concatenate([RIDGE * np.sqrt(link_km / 30_000), [0.1, 0.01]])
     prior = np.concatenate([np.full(len(link_km), PRIOR_LINK), [PRIOR_ACCESS, PRIOR_CONSTANT_MS]])
     lower, upper = (
-        np.concatenate(
-            [np.full(len(link_km), BOUNDS_LINK[side]), [BOUNDS_ACCESS[side], BOUNDS_CONSTANT_MS[side]]]
-        )
+        np.concatenate([np.full(len(link_km), BOUNDS_LINK[side]), [BOUNDS_ACCESS[side], BOUNDS_CONSTANT_MS[side]]])
         for side in (0, 1)
     )
     solution = scipy.optimize.lsq_linear(

@@ -113,9 +113,7 @@ def ensemble(boosters: Sequence[Any]) -> Ensemble:
         learner = json.loads(booster.save_raw("json").decode())["learner"]
         trees = _trees(learner)
         base_score = float(np.float32(np.ravel(json.loads(learner["learner_model_param"]["base_score"]))[0]))
-        result.add_tree(
-            target, {"left_children": [-1], "right_children": [-1], "split_conditions": [base_score]}
-        )
+        result.add_tree(target, {"left_children": [-1], "right_children": [-1], "split_conditions": [base_score]})
         for tree in trees:
             result.add_tree(target, tree)
     return result
@@ -126,7 +124,8 @@ def _trees(learner: dict[str, Any]) -> list[dict[str, Any]]:
     if name != "gbtree":
         raise TrainingError(f"found a `{name}` booster; allowed: gbtree; train with `booster='gbtree'`")
     model = learner["gradient_booster"]["model"]
-    if any(model["tree_info"]):
+    # Vector leaves stand in one tree for all outputs; other boosters of several outputs have a tree for each.
+    if any(model["tree_info"]) or int(learner["learner_model_param"]["num_target"]) > 1:
         raise TrainingError("found a booster with several outputs; allowed: one booster per output")
     trees: list[dict[str, Any]] = model["trees"]
     if any(any(tree.get("split_type", ())) for tree in trees):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ import onnxruntime
 from ..errors import TrainingError
 
 Matrix = npt.NDArray[np.float32]
+Bounds = dict[int, tuple[np.float32, np.float32]]
 
 SINGLE_ROWS = 300
-THRESHOLD_ROWS = 6000
 
 
 class ParityError(TrainingError):
@@ -37,7 +37,7 @@ def check(model: bytes, boosters: Sequence[Any], held_out: Matrix, seed: int = 0
     """Compares the ONNX model with its boosters on rows of every kind that has ever gone wrong.
 
     `held_out` are rows that training did not see, one column per feature. From them come rows with missing
-    values, rows exactly on split thresholds and on the next floats beside them, and rows with infinities.
+    values, rows with infinities, and for each split rows on its threshold, just below it, and without it.
 
     Raises ParityError at the first difference in any bit.
     """
@@ -74,39 +74,60 @@ def _kinds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Generator) 
     infinite = held_out.copy()
     infinite[rng.random(infinite.shape) < 0.2] = np.inf
     infinite[rng.random(infinite.shape) < 0.2] = -np.inf
-    return {
+    kinds = {
         "held-out rows": held_out,
         "rows with missing values": holes,
         "rows on split thresholds": _on_thresholds(boosters, held_out, rng),
         "rows with infinities": infinite,
     }
+    # Trees of one leaf have no thresholds.
+    return {kind: rows for kind, rows in kinds.items() if len(rows)}
 
 
 def _on_thresholds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Generator) -> Matrix:
-    """Rows whose every cell is a threshold of its column, or one float below or above it."""
-    thresholds: dict[int, set[float]] = {}
-    for booster in boosters:
-        learner = json.loads(booster.save_raw("json").decode())["learner"]
-        for tree in learner["gradient_booster"]["model"]["trees"]:
-            for node, child in enumerate(tree["left_children"]):
-                if child != -1:
-                    thresholds.setdefault(tree["split_indices"][node], set()).add(
-                        tree["split_conditions"][node]
-                    )
-    rows = held_out[rng.integers(len(held_out), size=THRESHOLD_ROWS)].copy()
-    for feature, values in thresholds.items():
-        column = rng.choice(np.array(sorted(values), dtype=np.float32), size=len(rows))
-        beside = rng.integers(-1, 2, size=len(rows))
-        column = np.where(beside < 0, np.nextafter(column, np.float32(-np.inf)), column)
-        rows[:, feature] = np.where(beside > 0, np.nextafter(column, np.float32(np.inf)), column)
+    """Three rows per split that walk down to it: on its threshold, one float below, and without the value.
+
+    Random rows reach few of the deep splits, and would miss a fault in one of them.
+    """
+    walks = [
+        (bounds, feature, value)
+        for booster in boosters
+        for tree in _trees(booster)
+        for bounds, feature, threshold in _splits(tree)
+        for value in (threshold, np.nextafter(threshold, np.float32(-np.inf)), np.float32(np.nan))
+    ]
+    rows = held_out[rng.integers(len(held_out), size=len(walks))].copy()
+    for row, (bounds, feature, value) in zip(rows, walks, strict=True):
+        for other, (low, high) in bounds.items():
+            row[other] = low if np.isfinite(low) else np.nextafter(high, np.float32(-np.inf))
+        row[feature] = value
     return rows
+
+
+def _trees(booster: Any) -> list[dict[str, Any]]:
+    learner = json.loads(booster.save_raw("json").decode())["learner"]
+    trees: list[dict[str, Any]] = learner["gradient_booster"]["model"]["trees"]
+    return trees
+
+
+def _splits(tree: dict[str, Any]) -> Iterator[tuple[Bounds, int, np.float32]]:
+    """Each split with its feature and threshold, and the half-open ranges that lead there."""
+    everything = (np.float32(-np.inf), np.float32(np.inf))
+    pending: list[tuple[int, Bounds]] = [(0, {})]
+    while pending:
+        node, bounds = pending.pop()
+        if tree["left_children"][node] == -1:
+            continue
+        feature, threshold = tree["split_indices"][node], np.float32(tree["split_conditions"][node])
+        yield bounds, feature, threshold
+        low, high = bounds.get(feature, everything)
+        pending.append((tree["left_children"][node], bounds | {feature: (low, min(high, threshold))}))
+        pending.append((tree["right_children"][node], bounds | {feature: (max(low, threshold), high)}))
 
 
 def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix) -> None:
     if expected.shape != found.shape:
-        raise ParityError(
-            f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}"
-        )
+        raise ParityError(f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}")
     different = np.argwhere(
         np.ascontiguousarray(expected, dtype=np.float32).view(np.int32)
         != np.ascontiguousarray(found, dtype=np.float32).view(np.int32)

@@ -1,4 +1,4 @@
-"""The bundled model: from the tidy table of paths to a model file, with every place predicted by a fit that never saw it."""
+"""The bundled model: from the tidy table of paths to a fit, and to fits that never saw the places they are asked about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data import split
-from ..data import table as tidy
+from ..data.geo import floor_ms
 from ..errors import TrainingError
 from . import boosters as xgb
 from . import cables, calibration, schemas, spread
@@ -69,7 +69,10 @@ class CrossFit:
             actual.append(to_target_space(fit_.schema, rows["rtt_ms"])[keep])
             weight.append(row_weights(self.table)[~held.train][keep])
         return calibration.offsets(
-            self.fits[0].recipe.outputs, np.concatenate(predicted), np.concatenate(actual), np.concatenate(weight)
+            self.fits[0].recipe.outputs,
+            np.concatenate(predicted),
+            np.concatenate(actual),
+            np.concatenate(weight),
         )
 
 
@@ -162,7 +165,7 @@ def far_servers(table: pd.DataFrame) -> pd.DataFrame:
 
 def floor_distance_km(table: pd.DataFrame) -> Floats:
     """Great-circle distance of each row, km."""
-    distance: Floats = tidy.floor_ms(table) / FLOOR_MS_PER_KM
+    distance: Floats = floor_ms(table) / FLOOR_MS_PER_KM
     return distance
 
 

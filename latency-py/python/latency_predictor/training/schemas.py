@@ -45,20 +45,28 @@ def paths_schema(cables: Cables) -> dict[str, Any]:
         ("tier", tidy.TIERS, "the cloud's network tier at this end"),
     ):
         fields += [
-            {"name": f"{end}_{attribute}", "type": "category", "categories": list(categories), "description": description}
+            {
+                "name": f"{end}_{attribute}",
+                "type": "category",
+                "categories": list(categories),
+                "description": description,
+            }
             for end in ENDS
         ]
     features = geography(parts["hubs"])
     features.append({"kind": "cable_ms"})
     base = {"feature": len(features) - 1, "add": 5.0}
-    for attribute, categories in (("access", tidy.ACCESS), ("provider", tidy.PROVIDERS), ("tier", ("standard",))):
+    counted: dict[str, tuple[str, ...]] = {
+        "access": tidy.ACCESS,
+        "provider": tidy.PROVIDERS,
+        "tier": ("standard",),
+    }
+    for attribute, words in counted.items():
         both = [f"{end}_{attribute}" for end in ENDS]
-        features += [{"kind": "count", "fields": both, "category": category} for category in categories]
+        features += [{"kind": "count", "fields": both, "category": word} for word in words]
         if attribute != "tier":
             features.append({"kind": "count_missing", "fields": both})
-    features.append(
-        {"kind": "same", "fields": [f"{end}_provider" for end in ENDS], "categories": list(CLOUDS)}
-    )
+    features.append({"kind": "same", "fields": [f"{end}_provider" for end in ENDS], "categories": list(CLOUDS)})
     return {
         "format": FORMAT,
         "name": "latency",
@@ -97,7 +105,12 @@ def coordinate_field(name: str, axis: str) -> dict[str, Any]:
 
 
 def table_schema(
-    rows: pd.DataFrame, target: str, drop: tuple[str, ...], hubs: list[dict[str, Any]], transform: str, name: str
+    rows: pd.DataFrame,
+    target: str,
+    drop: tuple[str, ...],
+    hubs: list[dict[str, Any]],
+    transform: str,
+    name: str,
 ) -> dict[str, Any]:
     """A schema for any table: numbers and categories become fields by name, coordinates are recognised by name.
 
@@ -107,6 +120,11 @@ def table_schema(
     coordinates = find_coordinates([str(column) for column in columns])
     fields, features = [], []
     for column in map(str, columns):
+        if column in ENDS:
+            raise TrainingError(
+                f"column `{column}` has a name that means a place in a question to a model; rename it, for example to "
+                f"`{column}_name`"
+            )
         if column in coordinates.values():
             axis = next(role for role, found in coordinates.items() if found == column)[-3:]
             fields.append(coordinate_field(column, axis))
@@ -132,12 +150,7 @@ def table_schema(
 
 def find_coordinates(columns: list[str]) -> dict[str, str]:
     """Which columns hold the four coordinates, by role; empty unless all four are there."""
-    found = {
-        role: column
-        for role, names in COORDINATE_NAMES.items()
-        for column in columns
-        if column.lower() in names
-    }
+    found = {role: column for role, names in COORDINATE_NAMES.items() for column in columns if column.lower() in names}
     return found if len(found) == len(COORDINATE_NAMES) else {}
 
 
@@ -150,11 +163,11 @@ def table_field(column: str, values: pd.Series) -> dict[str, Any]:
         raise TrainingError(
             f"column `{column}` holds true and false; write it as 0 and 1, or leave it out with --drop {column}"
         )
-    if pd.api.types.is_numeric_dtype(present):
+    if pd.api.types.is_numeric_dtype(present) and not pd.api.types.is_complex_dtype(present):
         if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
             raise TrainingError(f"column `{column}` holds infinities; leave those rows out")
         return {"name": column, "type": "number"}
-    categories = sorted({value if isinstance(value, str) else None for value in present} - {None})
+    categories = sorted({value for value in present if isinstance(value, str)})
     if len(categories) < present.nunique() or len(categories) > MAX_CATEGORIES:
         raise TrainingError(
             f"column `{column}` is neither a number nor a category: it holds {present.nunique()} different values such "

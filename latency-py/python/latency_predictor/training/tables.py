@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,12 @@ def train(
     drop: tuple[str, ...] = (),
     name: str = "custom",
     progress: xgb.Progress | None = None,
+    threads: int = xgb.THREADS,
 ) -> TableModel:
     """Trains on every column but the target and `drop`; offsets come from five held-out folds.
 
-    Folds are by place where the table has coordinates, else by row.
+    Folds are by place where the table has coordinates, else by row. The same table gives the same model for the same
+    number of threads.
     """
     rows = rows.rename(columns=str)
     twice = rows.columns[rows.columns.duplicated()]
@@ -75,6 +77,7 @@ def train(
     for column in (target, *drop):
         if column not in rows:
             raise TrainingError(f"the table has no column `{column}`; it has: {', '.join(rows.columns)}")
+    recipe = replace(RECIPE, threads=threads)
     rows, dropped = _with_target(rows, target)
     hubs = [
         {"name": name, "lat": lat, "lon": lon}
@@ -88,12 +91,12 @@ def train(
     masks = _folds(schema, rows)
     predicted, actual = [], []
     for test in masks:
-        fold = fit(schema, RECIPE, rows[~test], rows[target][~test], weight[~test], progress=progress)
+        fold = fit(schema, recipe, rows[~test], rows[target][~test], weight[~test], progress=progress)
         predicted.append(fold.margins(rows[test]))
         actual.append(to_target_space(schema, rows[target][test]))
     margins, held_out = np.concatenate(predicted), np.concatenate(actual)
     offsets = calibration.offsets(RECIPE.outputs, margins, held_out, np.ones(len(held_out)))
-    fitted = fit(schema, RECIPE, rows, rows[target], weight, progress=progress).with_offsets(offsets)
+    fitted = fit(schema, recipe, rows, rows[target], weight, progress=progress).with_offsets(offsets)
     return TableModel(fitted, _metrics(schema, margins + np.array(offsets), held_out), len(rows), dropped)
 
 
@@ -146,8 +149,7 @@ def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bo
     if "coordinates" in schema:
         names = schema["coordinates"]
         ends = [
-            split.folds(split.places(rows[names[f"{end}_lat"]], rows[names[f"{end}_lon"]]))
-            for end in ("src", "dst")
+            split.folds(split.places(rows[names[f"{end}_lat"]], rows[names[f"{end}_lon"]])) for end in ("src", "dst")
         ]
         masks = [(ends[0] == fold) | (ends[1] == fold) for fold in range(split.FOLDS)]
         # Few places can leave a fold without rows to test, or without rows to train on.
@@ -166,9 +168,7 @@ def _metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[st
     if schema["target"]["transform"] == "log":
         margins, actual = np.exp(margins), np.exp(actual)
     names = [output.name for output in RECIPE.outputs]
-    low, p50, high, p90 = (
-        margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms")
-    )
+    low, p50, high, p90 = (margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms"))
     error = np.abs(p50 - actual)
     # No error is relative to zero.
     nonzero = actual != 0

@@ -36,9 +36,7 @@ def convert(latency: Path, reference: Reference) -> Converted:
         rows.frame[end] = rows.frame[f"{end}_region"].str.replace(r"^(gcp:.*)-[a-z]$", r"\1", regex=True)
     known = rows.frame["src"].isin(reference.regions.index) & rows.frame["dst"].isin(reference.regions.index)
     rows.drop(~known, "a region without known coordinates")
-    same = (rows.frame["src_region"] == rows.frame["dst_region"]) & (
-        rows.frame["src_tier"] == rows.frame["dst_tier"]
-    )
+    same = (rows.frame["src_region"] == rows.frame["dst_region"]) & (rows.frame["src_tier"] == rows.frame["dst_tier"])
     rows.drop(same, "a machine to itself")
     columns: dict[str, pd.Series | str] = {}
     for end in ("src", "dst"):
@@ -63,9 +61,7 @@ def convert(latency: Path, reference: Reference) -> Converted:
         }
     )
     from_gcp = rows.frame["src_provider"] == "gcp"
-    rows.drop(
-        from_gcp & (rows.frame["rtt_min_ms"] < floor_ms(rows.frame)), "source gcp, below light in fibre"
-    )
+    rows.drop(from_gcp & (rows.frame["rtt_min_ms"] < floor_ms(rows.frame)), "source gcp, below light in fibre")
     spread = rows.frame["rtt_max_ms"] - rows.frame["rtt_min_ms"]
     rows.drop(
         (rows.frame["src_provider"] == "gcp") & (spread > STEADY_MS),

@@ -1,0 +1,504 @@
+"""The paths model, on a made-up table: from rows to a file that loads, and each step on typed values."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from latency_predictor import Predictor, TrainingError
+from latency_predictor.data import split, synthetic
+from latency_predictor.data import table as tidy
+from latency_predictor.evaluation import baselines, card, metrics
+from latency_predictor.evaluation.evaluate import FIELDS, MODEL, evaluate, held_out_metrics
+from latency_predictor.training import boosters, cables, calibration, paths, spread
+
+ONES = np.ones(4)
+
+
+@pytest.fixture(scope="module")
+def judged(cross: paths.CrossFit) -> dict[str, Any]:
+    """The evaluation of the made-up table."""
+    return evaluate(cross)
+
+
+@pytest.fixture(scope="module")
+def model(cross: paths.CrossFit, synthetic_table: pd.DataFrame) -> bytes:
+    """The file of a fit on all rows."""
+    fitted = paths.fit_paths(synthetic_table).with_offsets(cross.offsets())
+    return fitted.with_provenance({"rows": len(synthetic_table)}).to_bytes()
+
+
+def row(**values: Any) -> dict[str, Any]:
+    """A tidy row between two servers; the values given replace its own."""
+    return {
+        "dataset": "typed", "src_lat": 10.0, "src_lon": 20.0, "dst_lat": 30.0, "dst_lon": 40.0, "rtt_ms": 8.0,
+        "src_access": "server", "dst_access": "server", **values,
+    }  # fmt: skip
+
+
+def typed(*rows: dict[str, Any]) -> pd.DataFrame:
+    return tidy.tidy(pd.DataFrame(list(rows)))
+
+
+# From rows to a file
+
+
+def test_the_model_loads_and_answers_inside_its_own_bounds(
+    model: bytes, synthetic_table: pd.DataFrame
+) -> None:
+    predictor = Predictor(model)
+    assert predictor.model_info["name"] == "latency"
+    assert predictor.model_info["provenance"] == {"rows": len(synthetic_table)}
+    answer = predictor.predict_batch(synthetic_table[FIELDS])
+    assert (answer["floor_ms"] <= answer["low_ms"]).all()
+    for lower, upper in (
+        ("low_ms", "p50_ms"),
+        ("p50_ms", "high_ms"),
+        ("p50_ms", "p90_ms"),
+        ("p90_ms", "p99_ms"),
+    ):
+        assert (answer[lower] <= answer[upper]).all()
+    error = np.abs(answer["p50_ms"] - synthetic_table["rtt_ms"]) / synthetic_table["rtt_ms"]
+    assert error.median() < 0.12
+
+
+def test_the_file_holds_golden_rows_that_the_model_reproduces(model: bytes) -> None:
+    predictor = Predictor(model)
+    golden = predictor.schema["golden"]
+    assert len(golden) == 16
+    for entry in golden:
+        prediction = predictor.predict(**entry["row"])
+        for name, expected in entry["prediction"].items():
+            assert getattr(prediction, name) == expected
+    missing = [name for entry in golden for name in FIELDS if name not in entry["row"]]
+    assert missing, "no golden row has a missing value: they show less than they could"
+
+
+def test_the_same_table_gives_the_same_bytes(
+    cross: paths.CrossFit, synthetic_table: pd.DataFrame, model: bytes
+) -> None:
+    again = paths.fit_paths(synthetic_table.copy()).with_offsets(cross.offsets())
+    assert again.with_provenance({"rows": len(synthetic_table)}).to_bytes() == model
+
+
+def test_a_model_answers_the_same_both_ways_round(model: bytes, synthetic_table: pd.DataFrame) -> None:
+    rows = synthetic_table[FIELDS].head(300)
+    other = {column: ("dst" if column[:3] == "src" else "src") + column[3:] for column in FIELDS}
+    there, back = (Predictor(model).predict_batch(part) for part in (rows, rows.rename(columns=other)))
+    pd.testing.assert_frame_equal(there, back)
+
+
+def test_every_fold_is_blind_to_its_places(cross: paths.CrossFit) -> None:
+    for held in cross.splits:
+        train, test = cross.table[held.train], cross.table[~held.train]
+        seen = set(split.places(train["src_lat"], train["src_lon"]))
+        seen |= set(split.places(train["dst_lat"], train["dst_lon"]))
+        src, dst = (split.places(test[f"{end}_lat"], test[f"{end}_lon"]) for end in ("src", "dst"))
+        assert not (src.isin(seen) & dst.isin(seen)).any()
+
+
+# How good it is
+
+
+def test_the_interval_covers_unseen_places(judged: dict[str, Any]) -> None:
+    assert 0.86 < judged["interval"]["all"]["coverage"] < 0.94
+
+
+def test_offsets_matter_for_coverage(cross: paths.CrossFit) -> None:
+    """Without them the interval would hold on seen places only."""
+    actual = np.concatenate([np.log(cross.table.loc[~held.train, "rtt_ms"]) for held in cross.splits])
+    margins = np.concatenate(cross.margins)
+
+    def coverage(offsets: list[float]) -> float:
+        low, _, high = (margins + offsets).T
+        return metrics.coverage(actual, low, high)
+
+    assert coverage([0.0, 0.0, 0.0]) < 0.85
+    assert coverage(cross.offsets()) == pytest.approx(0.90, abs=0.02)
+
+
+def test_the_model_beats_a_constant_and_the_floor_rule(judged: dict[str, Any]) -> None:
+    methods = judged["accuracy"]["synthetic"]["C2"]["methods"]
+    error = {name: found["median_relative_error"] for name, found in methods.items()}
+    assert error[MODEL] < 0.6 * error["constant"]
+    assert error[MODEL] < error["2.1 × floor"]
+
+
+def test_the_bootstrap_interval_holds_the_point_estimate(judged: dict[str, Any]) -> None:
+    for case in judged["accuracy"]["synthetic"].values():
+        found = case["methods"][MODEL]
+        low, high = found["median_relative_error_interval"]
+        assert low < found["median_relative_error"] < high
+        assert high - low < 0.1
+
+
+def test_the_evaluation_counts_each_held_out_row(cross: paths.CrossFit, judged: dict[str, Any]) -> None:
+    counts = [(int(held.c2.sum()), int(held.c3.sum())) for held in cross.splits]
+    cases = judged["accuracy"]["synthetic"]
+    assert cases["C2"]["rows"] == sum(c2 for c2, _ in counts)
+    assert cases["C3"]["rows"] == sum(c3 for _, c3 in counts)
+    interval = judged["interval"]
+    assert interval["all"]["rows"] == cases["C2"]["rows"] + cases["C3"]["rows"]
+    assert sum(found["rows"] for found in interval["by_access"].values()) == interval["all"]["rows"]
+
+
+def test_the_card_shows_the_evaluation(judged: dict[str, Any], cross: paths.CrossFit) -> None:
+    origin = paths.provenance(cross.table, "the command", held_out_metrics(judged))
+    content = cross.fits[0].with_provenance(origin).to_bytes()
+    text = card.write_card(Predictor(content), judged)
+    error = judged["accuracy"]["synthetic"]["C2"]["methods"][MODEL]["median_relative_error"]
+    assert f"**{error:.1%}**" in text
+    assert (
+        f"| all | {judged['interval']['all']['rows']:,} | {judged['interval']['all']['coverage']:.1%} |"
+        in text
+    )
+    assert "`the command`" in text
+    shown = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
+    assert "synthetic" in shown
+    json.dumps(judged, allow_nan=False)
+
+
+def test_a_table_of_few_places_cannot_hold_any_out() -> None:
+    with pytest.raises(TrainingError, match=r"found 8 places; at least 20 .*; use a larger table"):
+        paths.cross_fit(synthetic.make(places=8))
+
+
+def test_offsets_without_a_fold_ignore_its_rows(cross: paths.CrossFit) -> None:
+    """Judging a fold by offsets that saw it would flatter the interval."""
+    spoilt = [margins + (100.0 if fold == 2 else 0.0) for fold, margins in enumerate(cross.margins)]
+    other = replace(cross, margins=spoilt)
+    assert other.offsets(leave_out=2) == cross.offsets(leave_out=2)
+    assert other.offsets() != cross.offsets()
+
+
+# Merging directions, masks, weights
+
+
+def test_both_directions_become_one_row_with_the_geometric_mean() -> None:
+    there = row(rtt_ms=8.0, weight=1.0, src_access="wifi", src_name="a", dst_name="b")
+    back = row(
+        src_lat=30.0, src_lon=40.0, dst_lat=10.0, dst_lon=20.0, rtt_ms=18.0, weight=0.5,
+        dst_access="wifi", src_name="b", dst_name="a",
+    )  # fmt: skip
+    merged = paths.merge_directions(typed(there, back))
+    assert len(merged) == 1
+    only = merged.iloc[0]
+    assert only["rtt_ms"] == pytest.approx(12.0, rel=1e-12)
+    assert only["weight"] == 0.75
+    assert (only["src_lat"], only["src_access"], only["src_name"]) == (10.0, "wifi", "a")
+    assert (only["dst_lat"], only["dst_access"], only["dst_name"]) == (30.0, "server", "b")
+
+
+def test_other_labels_and_other_sets_stay_apart() -> None:
+    rows = typed(
+        row(), row(src_access="wifi"), row(dataset="other"), row(src_tier="premium"), row(dst_lat=31.0)
+    )
+    assert len(paths.merge_directions(rows)) == 5
+
+
+def test_a_place_to_itself_merges_by_its_labels() -> None:
+    same = {"dst_lat": 10.0, "dst_lon": 20.0}
+    merged = paths.merge_directions(
+        typed(row(**same, src_access="wifi", rtt_ms=2.0), row(**same, dst_access="wifi", rtt_ms=8.0))
+    )
+    assert merged["rtt_ms"].tolist() == pytest.approx([4.0])
+
+
+def test_swapping_ends_changes_nothing(synthetic_table: pd.DataFrame) -> None:
+    swap = {
+        column: ("dst" if column[:3] == "src" else "src") + column[3:]
+        for column in tidy.COLUMNS
+        if column[:4] in ("src_", "dst_")
+    }
+    swapped = synthetic_table.rename(columns=swap)[list(synthetic_table.columns)]
+    here, there = paths.merge_directions(synthetic_table), paths.merge_directions(swapped)
+    pd.testing.assert_frame_equal(here, there, check_exact=False, rtol=1e-12)
+    assert len(here) == len(synthetic_table) / 2
+
+
+def test_masks_hide_labels_at_random_and_nothing_else(synthetic_table: pd.DataFrame) -> None:
+    masked = paths.mask_labels(synthetic_table)
+    others = [column for column in synthetic_table if column not in paths.LABELS]
+    pd.testing.assert_frame_equal(masked[others], synthetic_table[others])
+    hidden = synthetic_table["src_access"].notna() & masked["src_access"].isna()
+    expected = paths.MASK_ALL_SHARE + (1 - paths.MASK_ALL_SHARE) * paths.MASK_SHARE
+    assert hidden.mean() == pytest.approx(expected, abs=0.03)
+    kept = masked["src_access"].notna()
+    assert (masked["src_access"][kept] == synthetic_table["src_access"][kept]).all()
+    pd.testing.assert_frame_equal(masked, paths.mask_labels(synthetic_table))
+    assert synthetic_table["src_access"].notna().all(), "the table itself must stay as it was"
+
+
+def test_a_small_set_weighs_the_root_of_its_size() -> None:
+    rows = typed(
+        *[row(dataset="large", dst_lon=float(lon)) for lon in range(90)], *[row(dataset="small")] * 10
+    )
+    weight = paths.row_weights(rows)
+    assert weight.mean() == pytest.approx(1.0)
+    assert weight[-1] / weight[0] == pytest.approx(3.0)
+
+
+def test_far_servers_are_servers_and_far() -> None:
+    near, wifi = row(dst_lat=10.0, dst_lon=20.1), row(src_access="wifi")
+    unknown = row(src_access=None)
+    assert len(paths.far_servers(typed(row(), near, wifi, unknown))) == 1
+
+
+# Cables
+
+
+def toy_map() -> cables.HubMap:
+    """Four hubs on the equator in a row, and a fifth far north of the second."""
+    lon, lat = np.array([0.0, 20.0, 40.0, 60.0, 20.0]), np.array([0.0, 0.0, 0.0, 0.0, 50.0])
+    return cables.HubMap(list("abcde"), lat, lon, np.array([[0, 1], [1, 2], [2, 3], [1, 4]]))
+
+
+def toy_paths(multiples: np.ndarray, constant_ms: float, rows: int = 600) -> pd.DataFrame:
+    """Measurements that lie at the hubs and take each link's true RTT, plus a constant."""
+    hubs = toy_map()
+    ways, _ = cables.fastest_ways(hubs, hubs.link_km * cables.FLOOR_MS_PER_KM * multiples)
+    random = np.random.default_rng(0)
+    src = random.integers(0, 5, rows)
+    dst = (src + random.integers(1, 5, rows)) % 5
+    return pd.DataFrame(
+        {
+            "src_lat": hubs.lat[src], "src_lon": hubs.lon[src],
+            "dst_lat": hubs.lat[dst], "dst_lon": hubs.lon[dst],
+            "rtt_ms": ways[src, dst] + constant_ms,
+        }
+    )  # fmt: skip
+
+
+def test_the_fit_recovers_known_links() -> None:
+    # All below what access costs: a slower link would be passed by, over land to the next hub.
+    true = np.array([1.1, 1.4, 1.2, 1.3])
+    hubs = toy_map()
+    found = cables.fit(toy_paths(true, constant_ms=4.0), hubs)
+    multiples = found.link_ms / (hubs.link_km * cables.FLOOR_MS_PER_KM)
+    assert multiples == pytest.approx(true, abs=0.03)
+    assert found.constant_ms == pytest.approx(4.0, abs=0.5)
+
+
+def test_links_without_measurements_keep_their_prior() -> None:
+    hubs = toy_map()
+    rows = toy_paths(np.array([1.1, 1.4, 1.2, 1.3]), constant_ms=3.0)
+    without_north = rows[(rows["src_lat"] == 0) & (rows["dst_lat"] == 0)]
+    found = cables.fit(without_north, hubs)
+    multiples = found.link_ms / (hubs.link_km * cables.FLOOR_MS_PER_KM)
+    assert multiples[3] == pytest.approx(cables.PRIOR_LINK, abs=1e-3)
+
+
+def test_no_link_is_faster_than_light_in_fibre() -> None:
+    hubs = toy_map()
+    found = cables.fit(toy_paths(np.full(4, 0.5), constant_ms=0.0), hubs)
+    assert (found.link_ms >= hubs.link_km * cables.FLOOR_MS_PER_KM * (1 - 1e-9)).all()
+
+
+def test_the_fastest_way_takes_the_shorter_of_two() -> None:
+    hubs = cables.HubMap(list("abc"), np.zeros(3), np.arange(3.0), np.array([[0, 1], [1, 2], [0, 2]]))
+    ways, onward = cables.fastest_ways(hubs, np.array([1.0, 2.0, 9.0]))
+    assert ways.tolist() == [[0, 1, 3], [1, 0, 2], [3, 2, 0]]
+    assert onward[0, 2] == 1
+    split_map = cables.HubMap(list("abc"), np.zeros(3), np.arange(3.0), np.array([[0, 1]]))
+    assert cables.fastest_ways(split_map, np.array([1.0]))[0][0, 2] == np.inf
+
+
+def test_the_map_on_disk_is_one_piece() -> None:
+    hubs = cables.load_hub_map()
+    ways, _ = cables.fastest_ways(hubs, hubs.link_km)
+    assert np.isfinite(ways).all()
+    assert len(set(hubs.names)) == len(hubs.names)
+
+
+# The spread of single measurements
+
+
+def scattered(scale: float, kind: str, count: int, pings: float = 10.0) -> list[dict[str, Any]]:
+    """Rows whose 95 % quantile is exactly that of the exponential with this scale."""
+    p95 = 8.0 * math.exp(scale * math.log(10))
+    return [
+        row(src_access=kind, dst_lon=float(lon), rtt_p95_ms=p95, n=pings)
+        for lon in range(-count // 2, count // 2)
+    ]
+
+
+def test_a_known_scale_is_found_per_access_kind() -> None:
+    fitted = spread.fit(typed(*scattered(0.05, "server", 40), *scattered(0.3, "wifi", 40)))
+    assert fitted["fields"] == ["src_access", "dst_access"]
+    assert fitted["scale"]["server"] == pytest.approx(0.05, abs=1e-4)
+    assert fitted["scale"]["wifi"] == pytest.approx(0.3, abs=1e-4)
+    # Homes of unknown kind are like the known homes; what was never measured, like all.
+    assert fitted["scale"]["residential"] == pytest.approx(0.3, abs=1e-4)
+    assert fitted["missing"] == pytest.approx(0.175, abs=1e-4)
+    assert fitted["scale"]["starlink"] == fitted["missing"]
+    assert set(fitted["scale"]) == set(tidy.ACCESS)
+
+
+def test_the_largest_of_n_pings_tells_the_scale() -> None:
+    pings, scale = 30.0, 0.2
+    harmonic = sum(1 / k for k in range(1, 31))
+    rows = typed(row(rtt_max_ms=8.0 * math.exp(scale * (harmonic - 1)), n=pings))
+    assert spread.path_scales(rows).iloc[0] == pytest.approx(scale, rel=1e-3)
+
+
+def test_a_scale_is_unknown_without_statistics_or_pings() -> None:
+    rows = typed(row(), row(rtt_max_ms=9.0), row(rtt_max_ms=9.0, n=3.0), row(rtt_max_ms=9.0, n=4.0))
+    assert spread.path_scales(rows).notna().tolist() == [False, False, False, True]
+
+
+def test_the_kind_of_a_path_is_that_of_its_end_that_is_no_server() -> None:
+    kinds = spread.path_kind(
+        typed(
+            row(), row(src_access="wifi"), row(dst_access="wifi"), row(src_access=None), row(dst_access=None)
+        )
+    )
+    assert kinds.fillna("missing").tolist() == ["server", "wifi", "wifi", "missing", "missing"]
+
+
+def test_a_mixture_has_the_quantile_of_its_paths() -> None:
+    scales = np.array([0.05] * 50 + [0.5] * 50)
+    one = spread.mixture_scale(scales)
+    draws = np.random.default_rng(0).exponential(size=200_000)
+    mixed = scales[np.arange(len(draws)) % 100] * (draws - math.log(2))
+    assert np.quantile(mixed, 0.9) == pytest.approx(one * (math.log(10) - math.log(2)), rel=0.02)
+    assert spread.mixture_scale(np.full(5, 0.2)) == pytest.approx(0.2)
+
+
+def test_too_few_scattered_paths_are_an_error() -> None:
+    with pytest.raises(TrainingError, match=r"only 10 rows say how measurements scatter .*at least 20"):
+        spread.fit(typed(*scattered(0.1, "server", 10)))
+
+
+# Calibration
+
+
+def test_offsets_carry_the_finite_sample_correction() -> None:
+    outputs = tuple(
+        boosters.Output(name, quantile, 1)
+        for name, quantile in (("low_ms", 0.25), ("p50_ms", 0.5), ("high_ms", 0.75))
+    )
+    errors = np.arange(1.0, 10.0)
+    # Of 9 errors: 0.75 · 10 / 9 · 9 = 7.5 → the 8th, from above and from below; uncorrected 6.75 → the 7th.
+    assert calibration.offsets(outputs, np.zeros((9, 3)), errors, np.ones(9)) == [2.0, 0.0, 8.0]
+
+
+def test_a_quantile_that_too_few_rows_can_tell_is_the_largest() -> None:
+    outputs = (boosters.Output("p99_ms", 0.99, 1),)
+    assert calibration.offsets(outputs, np.zeros((5, 1)), np.arange(5.0), np.ones(5)) == [4.0]
+
+
+def test_an_offset_is_what_is_added_to_the_prediction() -> None:
+    outputs = (boosters.Output("high_ms", 0.9, 1),)
+    actual = np.linspace(0, 1, 999)
+    (offset,) = calibration.offsets(outputs, np.full((999, 1), 5.0), actual, np.ones(999))
+    assert np.mean(actual <= 5.0 + offset) == pytest.approx(0.9, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(0.0, 1.0), (0.1, 1.0), (0.11, 2.0), (0.5, 3.0), (0.99, 4.0), (1.0, 4.0)]
+)
+def test_weighted_quantile(level: float, expected: float) -> None:
+    values, weight = np.array([3.0, 1.0, 4.0, 2.0]), np.array([4.0, 1.0, 4.0, 1.0])
+    assert calibration.weighted_quantile(values, weight, level) == expected
+
+
+def test_a_weight_of_two_is_a_row_twice() -> None:
+    random = np.random.default_rng(0)
+    values, weight = random.normal(size=50), random.integers(0, 4, 50)
+    for level in (0.05, 0.33, 0.5, 0.95):
+        repeated = np.repeat(values, weight)
+        expected = calibration.weighted_quantile(repeated, np.ones(len(repeated)), level)
+        assert calibration.weighted_quantile(values, weight.astype(float), level) == expected
+
+
+def test_offsets_stand_beside_their_quantiles_in_the_schema() -> None:
+    outputs = (boosters.Output("low_ms", 0.05, 1), boosters.Output("high_ms", 0.95, 1))
+    assert calibration.schema_outputs(outputs, [-0.1, 0.2]) == [
+        {"name": "low_ms", "quantile": 0.05, "offset": -0.1},
+        {"name": "high_ms", "quantile": 0.95, "offset": 0.2},
+    ]
+    assert [output["offset"] for output in calibration.schema_outputs(outputs)] == [0.0, 0.0]
+
+
+# Metrics and baselines, on values that can be checked by hand
+
+ACTUAL = np.array([10.0, 20.0, 40.0, 100.0])
+PREDICTED = np.array([11.0, 26.0, 40.0, 120.0])  # relative errors 0.1, 0.3, 0, 0.2
+
+
+def test_metrics_on_typed_values() -> None:
+    assert metrics.median_relative_error(ACTUAL, PREDICTED, ONES) == pytest.approx(0.1)
+    assert metrics.p90_relative_error(ACTUAL, PREDICTED, ONES) == pytest.approx(0.3)
+    assert metrics.within_20_percent(ACTUAL, PREDICTED, ONES) == 0.75
+    assert metrics.mean_absolute_error(ACTUAL, PREDICTED, ONES) == pytest.approx((1 + 6 + 0 + 20) / 4)
+    variance = np.array([-32.5, -22.5, -2.5, 57.5]) @ [-32.5, -22.5, -2.5, 57.5]
+    assert metrics.r_squared(ACTUAL, PREDICTED, ONES) == pytest.approx(1 - (1 + 36 + 400) / variance)
+
+
+def test_metrics_count_weights() -> None:
+    weight = np.array([0.0, 1.0, 0.0, 0.0])
+    assert metrics.median_relative_error(ACTUAL, PREDICTED, weight) == pytest.approx(0.3)
+    assert metrics.within_20_percent(ACTUAL, PREDICTED, weight) == 0.0
+    assert metrics.mean_absolute_error(ACTUAL, PREDICTED, weight) == 6.0
+
+
+def test_the_mean_explains_nothing() -> None:
+    assert metrics.r_squared(ACTUAL, np.full(4, ACTUAL.mean()), ONES) == 0.0
+    assert metrics.r_squared(ACTUAL, ACTUAL, ONES) == 1.0
+
+
+def test_coverage_counts_both_ends() -> None:
+    low, high = np.array([10.0, 21.0, 1.0, 1.0]), np.array([10.0, 30.0, 39.0, 100.0])
+    assert metrics.coverage(ACTUAL, low, high) == 0.5
+    assert metrics.width_ratio(np.array([1.0, 2.0, 4.0]), np.array([2.0, 6.0, 40.0])) == 3.0
+
+
+def test_baselines_on_typed_rows() -> None:
+    # Along the equator a degree is 1/180 of half the Earth's circumference.
+    rows = typed(
+        *[row(src_lat=0, dst_lat=0, src_lon=0, dst_lon=lon, rtt_ms=5.0 + lon) for lon in (10.0, 20.0, 60.0)]
+    )
+    assert baselines.constant(rows, rows.head(2)).tolist() == [25.0, 25.0]
+    assert baselines.floor_rule(rows, rows) == pytest.approx(2.1 * tidy.floor_ms(rows))
+    assert baselines.line(rows, rows) == pytest.approx([15.0, 25.0, 65.0], abs=0.01)
+
+
+def test_the_quick_model_never_predicts_below_the_floor(synthetic_table: pd.DataFrame) -> None:
+    train, test = synthetic_table.head(1500), synthetic_table.tail(300)
+    predicted = baselines.quick_model(train, test)
+    assert (predicted >= tidy.floor_ms(test)).all()
+    assert np.median(np.abs(predicted - test["rtt_ms"]) / test["rtt_ms"]) < 0.3
+
+
+# The real sets
+
+
+def test_one_fold_on_the_real_sets_beats_every_rule(mirror: Path, tmp_path: Path) -> None:
+    """`latency data`, and one fold of what `latency train` does: on every set, better than each rule."""
+    from latency_predictor.data.command import prepare
+
+    output = tmp_path / "paths.parquet"
+    prepare(mirror, tmp_path / "raw", output, None, Console(quiet=True))
+    table = tidy.read(output)
+    held = split.by_place(table, 0)
+    train, test = table[held.train], table[held.c2]
+    fitted = paths.fit_paths(train)
+    answer = Predictor(fitted.to_bytes()).predict_batch(test[FIELDS])
+    sets = test["dataset"].unique()
+    assert len(sets) >= 4
+    for dataset in sets:
+        rows = test[test["dataset"] == dataset]
+        actual, weight = rows["rtt_ms"].to_numpy(), np.ones(len(rows))
+        error = metrics.median_relative_error(
+            actual, answer.loc[rows.index, "p50_ms"].to_numpy(float), weight
+        )
+        own = train[train["dataset"] == dataset]
+        for name, rule in baselines.RULES.items():
+            beaten = metrics.median_relative_error(actual, np.asarray(rule(own, rows)), weight)
+            assert error < beaten, f"{dataset}: {error:.3f} does not beat `{name}` with {beaten:.3f}"

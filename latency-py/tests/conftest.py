@@ -96,9 +96,7 @@ def mirror() -> Path:
 def real(mirror: Path, reference: Reference) -> dict[str, Converted]:
     """Every real set, verified and converted."""
     return {
-        name: convert(
-            name, {file.role: fetch(file, Path("unused"), mirror) for file in source.files}, reference
-        )
+        name: convert(name, {file.role: fetch(file, Path("unused"), mirror) for file in source.files}, reference)
         for name, source in load_sources().items()
     }
 

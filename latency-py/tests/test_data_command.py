@@ -13,9 +13,7 @@ from latency_predictor.data.command import Report, prepare
 from latency_predictor.data.errors import DataError
 from latency_predictor.data.sources import data_dir
 
-POKI = (
-    "from_country,from_region,to_country,to_region,latency_ms_p50\nNA,,US,US-CA,310\nPG,,SY,,0\nDE,,FR,,45\n"
-)
+POKI = "from_country,from_region,to_country,to_region,latency_ms_p50\nNA,,US,US-CA,310\nPG,,SY,,0\nDE,,FR,,45\n"
 RIPE = (
     "src_id,dst_id,access_tech,src_country,src_lat,src_lon,dst_provider,dst_country,dst_lat,dst_lon,n,"
     "rtt_min_ms,rtt_p50_ms,rtt_p95_ms\n"

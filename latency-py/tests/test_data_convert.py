@@ -70,9 +70,7 @@ def test_wondernetwork_keeps_pairs_of_servers(csv: Csv, reference: Reference) ->
     assert result.table["rtt_ms"].tolist() == [261.25, 263.0]
 
 
-def test_wondernetwork_drops_self_pairs_missing_ids_and_mislocated_servers(
-    csv: Csv, reference: Reference
-) -> None:
+def test_wondernetwork_drops_self_pairs_missing_ids_and_mislocated_servers(csv: Csv, reference: Reference) -> None:
     pings = csv(
         "pings.csv",
         PINGS,
@@ -114,22 +112,17 @@ def test_wondernetwork_names_a_country_it_does_not_know(csv: Csv, reference: Ref
 # --- Skyplane ---
 
 SKYPLANE = (
-    "src_region,src_tier,src_instance_class,dst_region,dst_tier,dst_instance_class,"
-    "min_rtt,avg_rtt,max_rtt,mdev_rtt"
+    "src_region,src_tier,src_instance_class,dst_region,dst_tier,dst_instance_class,min_rtt,avg_rtt,max_rtt,mdev_rtt"
 )
 
 
-def skyplane_row(
-    src: str, dst: str, low: float, mean: float, high: float, tiers: str = "PREMIUM STANDARD"
-) -> str:
+def skyplane_row(src: str, dst: str, low: float, mean: float, high: float, tiers: str = "PREMIUM STANDARD") -> str:
     src_tier, dst_tier = tiers.split()
     return f"{src},{src_tier},m5.large,{dst},{dst_tier},n2-standard-4,{low},{mean},{high},"
 
 
 def test_skyplane_takes_region_tier_and_provider(csv: Csv, reference: Reference) -> None:
-    path = csv(
-        "latency.csv", SKYPLANE, skyplane_row("aws:us-east-1", "gcp:us-west1-a", 60.5, 61.0, 90.0) + "0.25"
-    )
+    path = csv("latency.csv", SKYPLANE, skyplane_row("aws:us-east-1", "gcp:us-west1-a", 60.5, 61.0, 90.0) + "0.25")
     result = skyplane.convert(path, reference)
     row = result.table.iloc[0]
     assert (row["src_name"], row["src_provider"], row["src_tier"]) == ("aws:us-east-1", "aws", "premium")
@@ -141,9 +134,7 @@ def test_skyplane_takes_region_tier_and_provider(csv: Csv, reference: Reference)
     assert np.isnan(row["rtt_p95_ms"])
 
 
-def test_skyplane_trusts_a_google_source_only_if_steady_and_above_the_floor(
-    csv: Csv, reference: Reference
-) -> None:
+def test_skyplane_trusts_a_google_source_only_if_steady_and_above_the_floor(csv: Csv, reference: Reference) -> None:
     path = csv(
         "latency.csv",
         SKYPLANE,
@@ -285,9 +276,7 @@ def test_ripe_drops_rows_without_position_rtt_or_known_access_and_below_the_floo
 
 def test_a_file_of_another_form_is_named_with_the_columns_expected(csv: Csv) -> None:
     path = csv("pairs.csv", "a,b", "1,2")
-    with pytest.raises(
-        DataError, match=r"pairs\.csv cannot be read .* Expected are the columns src_id, dst_id"
-    ):
+    with pytest.raises(DataError, match=r"pairs\.csv cannot be read .* Expected are the columns src_id, dst_id"):
         ripe.convert(path)
 
 

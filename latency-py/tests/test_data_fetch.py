@@ -93,9 +93,7 @@ def test_replaces_a_damaged_copy_in_the_cache(server: str, tmp_path: Path) -> No
         ("absent", r"answered 404"),
     ],
 )
-def test_a_bad_download_is_refused_and_leaves_nothing(
-    server: str, tmp_path: Path, answer: str, message: str
-) -> None:
+def test_a_bad_download_is_refused_and_leaves_nothing(server: str, tmp_path: Path, answer: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as raised:
         fetch(source_file(f"{server}/{answer}"), tmp_path, None)
     assert f"{server}/{answer}" in str(raised.value)
@@ -130,9 +128,7 @@ def test_a_mirror_is_read_in_place_and_nothing_is_downloaded(server: str, tmp_pa
 
 
 def test_a_mirror_that_lacks_the_file_is_an_error_not_a_download(server: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"some_set/rtt\.csv is missing: expected in the mirror folder .*unset"
-    ):
+    with pytest.raises(DataError, match=r"some_set/rtt\.csv is missing: expected in the mirror folder .*unset"):
         fetch(source_file(f"{server}/good"), tmp_path / "cache", tmp_path)
     assert Answers.requests == 0
 

@@ -107,11 +107,7 @@ def test_the_split_of_the_whole_table_does_not_leak(table: pd.DataFrame) -> None
     assert tested == 2 * len(table)
 
 
-def test_prepare_over_the_mirror_makes_the_same_table(
-    mirror: Path, table: pd.DataFrame, tmp_path: Path
-) -> None:
-    report = prepare(
-        mirror, tmp_path / "cache", tmp_path / "table.parquet", None, Console(file=io.StringIO())
-    )
+def test_prepare_over_the_mirror_makes_the_same_table(mirror: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    report = prepare(mirror, tmp_path / "cache", tmp_path / "table.parquet", None, Console(file=io.StringIO()))
     assert report.rows == len(table) == 85_347
     pd.testing.assert_frame_equal(tidy_table.read(report.out), table)

@@ -49,9 +49,7 @@ def test_masks_count_the_ends_in_the_fold() -> None:
         (singapore, ashburn),
         (ashburn, london),
     ]
-    table = pd.DataFrame(
-        [(*src, *dst) for src, dst in ends], columns=["src_lat", "src_lon", "dst_lat", "dst_lon"]
-    )
+    table = pd.DataFrame([(*src, *dst) for src, dst in ends], columns=["src_lat", "src_lon", "dst_lat", "dst_lon"])
     masks = split.by_place(table, 3)
     assert masks.c2.tolist() == [True, True, False, False, True]
     assert masks.c3.tolist() == [False, False, True, False, False]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
 from latency_predictor import Predictor
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "model-schema.json").read_text())
@@ -29,9 +30,7 @@ def test_every_kind_of_feature_is_documented(validator: jsonschema.Draft202012Va
         for line in body.splitlines()
         if line.startswith("    ") and line.strip()[:1].isupper() and not line.startswith("        ")
     ]
-    kinds = {
-        "".join("_" + c.lower() if c.isupper() else c for c in variant).lstrip("_") for variant in variants
-    }
+    kinds = {"".join("_" + c.lower() if c.isupper() else c for c in variant).lstrip("_") for variant in variants}
     documented = set()
     for option in SCHEMA["$defs"]["feature"]["oneOf"]:
         kind = option["properties"]["kind"]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xgboost
-from test_export import COLUMNS, HELD_OUT, train
 
 from latency_predictor.errors import TrainingError
 from latency_predictor.training import export, parity
 from latency_predictor.training.export import Ensemble
 from latency_predictor.training.fit import Fit
+from test_export import COLUMNS, HELD_OUT, train
 
 Change = Callable[[Ensemble], object]
 
@@ -55,8 +55,7 @@ def target_of_last_tree(ensemble: Ensemble) -> None:
     """What a converter does that takes every tree for the first output's."""
     last = ensemble.leaf_trees[-1]
     ensemble.leaf_targets = [
-        0 if tree == last else target
-        for tree, target in zip(ensemble.leaf_trees, ensemble.leaf_targets, strict=True)
+        0 if tree == last else target for tree, target in zip(ensemble.leaf_trees, ensemble.leaf_targets, strict=True)
     ]
 
 
@@ -136,7 +135,7 @@ def test_the_error_names_the_output_at_fault(boosters: list[xgboost.Booster]) ->
         at = len(ensemble.leaf_values) - 1 - ensemble.leaf_targets[::-1].index(1)
         ensemble.leaf_values[at] += 1.0
 
-    with pytest.raises(parity.ParityError, match="output 1: XGBoost gives .*, ONNX Runtime") as caught:
+    with pytest.raises(parity.ParityError, match=r"output 1: XGBoost gives .*, ONNX Runtime") as caught:
         check(boosters, change)
     assert "output 0" not in str(caught.value)
     assert "output 2" not in str(caught.value)
@@ -195,9 +194,7 @@ def test_every_single_threshold_is_guarded() -> None:
             check([booster], one_ulp(lambda _, node=node: node, -np.inf))
 
 
-def test_a_model_file_is_not_made_when_the_gate_refuses(
-    monkeypatch: pytest.MonkeyPatch, radio_fit: Fit
-) -> None:
+def test_a_model_file_is_not_made_when_the_gate_refuses(monkeypatch: pytest.MonkeyPatch, radio_fit: Fit) -> None:
     """The whole way of `latency train`: only the exporter's tree writer is broken, as a new bug would."""
     assert radio_fit.to_bytes()
     right = Ensemble.add_tree

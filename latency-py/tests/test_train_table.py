@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import radio_table
 
+from conftest import radio_table
 from latency_predictor import InvalidInputError, Predictor, TrainingError
 from latency_predictor.data.geo import great_circle_km
 from latency_predictor.training import cables, schemas, tables
@@ -76,9 +76,7 @@ def test_numbers_and_words_become_fields() -> None:
 def test_coordinates_are_recognised_by_name(names: tuple[str, ...]) -> None:
     table = pd.DataFrame({"x": [1.0]} | {name: [1.0] for name in names} | {"rtt_ms": [1.0]})
     schema = schema_of(table)
-    assert (
-        tuple(schema["coordinates"][role] for role in ("src_lat", "src_lon", "dst_lat", "dst_lon")) == names
-    )
+    assert tuple(schema["coordinates"][role] for role in ("src_lat", "src_lon", "dst_lat", "dst_lon")) == names
     required = {field["name"] for field in schema["fields"] if field.get("required")}
     assert required == set(names)
     kinds = {feature["kind"] for feature in schema["features"]}
@@ -142,14 +140,12 @@ def test_an_unknown_column_to_drop_is_an_error() -> None:
 
 
 def test_too_few_rows_are_an_error() -> None:
-    with pytest.raises(
-        TrainingError, match=r"found 49 rows with a `rtt_ms`; at least 50 are needed; measure more"
-    ):
+    with pytest.raises(TrainingError, match=r"found 49 rows with a `rtt_ms`; at least 50 are needed; measure more"):
         tables.train(radio_table(49), "rtt_ms")
 
 
 def test_a_target_of_words_is_an_error() -> None:
-    with pytest.raises(TrainingError, match="the target `band` holds .*; allowed: numbers"):
+    with pytest.raises(TrainingError, match=r"the target `band` holds .*; allowed: numbers"):
         tables.train(radio_table(), "band")
 
 
@@ -176,9 +172,7 @@ def test_a_coordinate_out_of_range_names_the_row_of_the_table(value: float, show
     table = globe_table()
     table.loc[3, "latency"] = np.nan  # left out: the row's number must still be the table's
     table.loc[7, "Client_Latitude"] = value
-    with pytest.raises(
-        TrainingError, match=rf"row 7: Client_Latitude: found {shown}; allowed: -90 to 90"
-    ) as caught:
+    with pytest.raises(TrainingError, match=rf"row 7: Client_Latitude: found {shown}; allowed: -90 to 90") as caught:
         tables.train(table, "latency")
     assert (caught.value.row, caught.value.field) == (7, "Client_Latitude")
 
@@ -186,7 +180,7 @@ def test_a_coordinate_out_of_range_names_the_row_of_the_table(value: float, show
 def test_coordinates_of_text_are_an_error() -> None:
     table = globe_table()
     table["server_lat"] = table["server_lat"].astype(str) + "N"
-    with pytest.raises(TrainingError, match="column `server_lat` holds .*; allowed: degrees as numbers"):
+    with pytest.raises(TrainingError, match=r"column `server_lat` holds .*; allowed: degrees as numbers"):
         tables.train(table, "latency")
 
 
@@ -201,9 +195,7 @@ def test_coordinates_of_text_are_an_error() -> None:
         ("table.xlsx", b"PK", "ends in `.xlsx`; allowed: .csv, .csv.gz, .tsv or .parquet"),
     ],
 )
-def test_a_file_that_is_no_table_is_an_error(
-    tmp_path: Path, name: str, content: bytes | None, message: str
-) -> None:
+def test_a_file_that_is_no_table_is_an_error(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -313,9 +305,7 @@ def test_a_target_that_is_mostly_zero_has_figures_that_json_knows() -> None:
     table["lost"] = np.where(np.arange(200) % 5 == 0, 1.0, 0.0)
     model = tables.train(table, "lost", drop=("rtt_ms",))
     assert all(np.isfinite(value) for value in model.metrics.values())
-    assert (
-        Predictor(model.fit.with_provenance({"m": model.metrics}).to_bytes()).predict(load=0.5).p50_ms < 0.5
-    )
+    assert Predictor(model.fit.with_provenance({"m": model.metrics}).to_bytes()).predict(load=0.5).p50_ms < 0.5
 
 
 def test_rows_without_a_target_are_left_out_and_counted() -> None:

@@ -1,4 +1,4 @@
-"""The bundled model: from the tidy table of paths to a fit, and to fits that never saw the places they are asked about."""
+"""The bundled model: from the table of paths to a fit, and to fits that never saw the places they are asked about."""
 
 from __future__ import annotations
 

@@ -64,9 +64,9 @@ def test_wondernetwork_keeps_pairs_of_servers(csv: Csv, reference: Reference) ->
     )
     assert (row["src_access"], row["dst_access"]) == ("server", "server")
     assert (row["src_provider"], row["dst_provider"]) == ("other", "other")
-    rtts = row[["rtt_ms", "rtt_min_ms", "rtt_max_ms", "rtt_mdev_ms", "weight"]]
-    assert rtts.tolist() == [261.25, 260.5, 270.0, 0.5, 1.0]
-    assert row[["src_tier", "dst_tier", "rtt_p95_ms", "n"]].isna().all()
+    rtts = row[["rtt_ms", "rtt_min_ms", "rtt_max_ms", "rtt_mdev_ms", "n", "weight"]]
+    assert rtts.tolist() == [261.25, 260.5, 270.0, 0.5, 30.0, 1.0]
+    assert row[["src_tier", "dst_tier", "rtt_p95_ms"]].isna().all()
     assert result.table["rtt_ms"].tolist() == [261.25, 263.0]
 
 

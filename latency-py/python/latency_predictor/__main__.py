@@ -15,7 +15,7 @@ def main() -> None:
         if error.name not in CLI_MODULES:
             raise
         sys.exit(f"The command `latency` needs {error.name}: pip install 'latency-predictor[cli]'")
-    app()
+    app(prog_name="latency")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ from .errors import LatencyError
 from .predictor import Prediction, Predictor
 
 app = typer.Typer(
-    help="Know the network latency before you connect.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Know the network latency before you connect.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 model_app = typer.Typer(help="Look at model files.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
@@ -44,6 +47,10 @@ def readable_errors() -> Iterator[None]:
         if error.name is None or error.name.startswith("latency_predictor"):
             raise
         err.print(f"This command needs the package {error.name}: {escape(TRAIN_EXTRA)}", soft_wrap=True)
+        raise typer.Exit(EXIT_ERROR) from error
+    except OSError as error:
+        # What is left is the disk: a folder in the way of a file, no room, no permission.
+        err.print(f"[bold red]FILE_ERROR[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from error
 
 
@@ -76,7 +83,7 @@ def predict(
     if prediction.floor_ms is not None and prediction.distance_km is not None:
         out.print(f"  floor            {prediction.floor_ms:.1f} ms (light in fibre, {prediction.distance_km:,.0f} km)")
     for warning in prediction.warnings:
-        out.print(f"  [yellow]{warning.code}[/] {warning.field}: {escape(warning.message)}")
+        out.print(f"  [yellow]{warning.code}[/] {warning.field}: {escape(warning.message)}", soft_wrap=True)
 
 
 @app.command()

@@ -54,17 +54,20 @@ def column(values: Any, name: str) -> Any:
     cells = [None if _missing(cell) else cell for cell in array.tolist()]
     if all(cell is None or (isinstance(cell, Real) and not isinstance(cell, bool)) for cell in cells):
         return np.array([_number(cell, row, name) for row, cell in enumerate(cells)], dtype=np.float64)
-    for row, cell in enumerate(cells):
-        if cell is not None and not isinstance(cell, str):
-            number = isinstance(cell, Real) and not isinstance(cell, bool)
-            found = "a number beside text" if number else f"a {type(cell).__name__}"
-            raise _invalid(found, row, name)
+    odd = [(row, cell) for row, cell in enumerate(cells) if cell is not None and not isinstance(cell, str)]
+    for row, cell in odd:
+        if isinstance(cell, bool) or not isinstance(cell, Real):
+            raise _invalid(f"a {type(cell).__name__}", row, name)
+    if odd:
+        raise _invalid("a number beside text", odd[0][0], name)
     return cells
 
 
 def _array(values: Any, name: str) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(object), None)
+        # Not `filled(None)`, which fills in NumPy's own "?".
+        mask, values = np.ma.getmaskarray(values), np.array(values, dtype=object)
+        values[mask] = None
     try:
         array = np.asarray(values)
         if isinstance(values, list | tuple) and array.ndim == 1 and _mixed(values, array.dtype.kind):

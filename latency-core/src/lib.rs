@@ -43,6 +43,7 @@ mod places;
 mod prediction;
 mod predictor;
 mod row;
+mod row_json;
 mod runtime;
 pub mod schema;
 

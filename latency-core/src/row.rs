@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::places::Place;
@@ -127,50 +126,6 @@ impl Row {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Reads the JSON form that HTTP and Node.js use: an end is a string or an object, other fields stand beside them,
-    /// and flat names are understood too.
-    ///
-    /// ```
-    /// use latency_core::{Row, Value};
-    /// # fn main() -> latency_core::Result<()> {
-    /// let json = serde_json::json!({"src": "51.51,-0.13", "dst": {"lat": 35.68, "lon": 139.69, "access": "wifi"}});
-    /// let row = Row::from_json(&json)?;
-    /// assert_eq!(row.get("dst_access"), Some(&Value::from("wifi")));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidJson`] if it is no object, [`ErrorKind::InvalidField`] for values of a wrong type, and the
-    /// errors of [`Place::find`].
-    pub fn from_json(json: &Json) -> Result<Self> {
-        let Json::Object(object) = json else {
-            return Err(Error::new(
-                ErrorKind::InvalidJson,
-                format!(
-                    "found {}; allowed: an object such as {{\"src\": \"London\", \"dst\": \"Tokyo\"}}",
-                    kind_of(json)
-                ),
-            ));
-        };
-        let entries = object
-            .iter()
-            .map(|(key, value)| {
-                let entry = match value {
-                    Json::Object(end) => {
-                        let values = end
-                            .iter()
-                            .map(|(part, value)| Ok((part.clone(), scalar(&format!("{key}.{part}"), value)?)));
-                        Entry::End(values.collect::<Result<_>>()?)
-                    }
-                    value => Entry::Value(scalar(key, value)?),
-                };
-                Ok((key.clone(), entry))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Self::from_entries(entries)
-    }
-
     /// Builds a row from what a caller wrote: an end is the name of a place or a group of values, other fields stand
     /// beside them, and flat names are understood too. What every binding and [`from_json`](Self::from_json) use.
     ///
@@ -226,7 +181,13 @@ impl Row {
             )
             .with_field(end));
         }
-        let place = values.iter().find(|(part, _)| part == "place").map(|(_, value)| value);
+        let mut places = values.iter().filter(|(part, _)| part == "place").map(|(_, value)| value);
+        let place = places.next();
+        if places.next().is_some() {
+            return Err(
+                Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(format!("{end}.place"))
+            );
+        }
         let named = match place {
             Some(Value::Text(name)) => {
                 let shown = format!("{end}.place");
@@ -307,31 +268,4 @@ pub(crate) fn find_place(shown: &str, name: &str) -> Result<Place> {
         let field = error.field().map_or_else(|| shown.to_owned(), |axis| format!("{shown}.{axis}"));
         error.with_field(field)
     })
-}
-
-fn scalar(field: &str, json: &Json) -> Result<Value> {
-    match json {
-        Json::Null => Ok(Value::Missing),
-        Json::String(text) => Ok(Value::Text(text.clone())),
-        Json::Number(number) => number.as_f64().map(Value::Number).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidField, format!("found {number}; allowed: a number that fits 64 bits"))
-                .with_field(field)
-        }),
-        other => Err(Error::new(
-            ErrorKind::InvalidField,
-            format!("found {}; allowed: a number, a string or null", kind_of(other)),
-        )
-        .with_field(field)),
-    }
-}
-
-fn kind_of(json: &Json) -> &'static str {
-    match json {
-        Json::Null => "null",
-        Json::Bool(_) => "true or false",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a string",
-        Json::Array(_) => "an array",
-        Json::Object(_) => "an object",
-    }
 }

@@ -185,3 +185,38 @@ fn rows_with_absurdly_many_values_are_refused_at_once() {
     assert!(refuse_json(&json!(many)).message().contains("more than 1000 values"));
     assert!(refuse_json(&json!({"src": many, "dst": "Tokyo"})).message().contains("found 5000 values for one end"));
 }
+
+#[test]
+fn a_key_that_stands_there_twice_is_not_lost() {
+    for (text, field) in [
+        (r#"{"src": "London", "src": "Paris", "dst": "Tokyo"}"#, "src"),
+        (r#"{"src": {"lat": 1, "lat": 2, "lon": 3}, "dst": "Tokyo"}"#, "src.lat"),
+        (r#"{"src": {"place": "London", "place": "Paris"}, "dst": "Tokyo"}"#, "src.place"),
+        (r#"{"src": "London", "dst": "Tokyo", "src_access": "wifi", "src_access": "wired"}"#, "src_access"),
+        (
+            r#"{"src": {"place": "aws:us-east-1", "provider": "gcp", "provider": "aws"}, "dst": "Tokyo"}"#,
+            "src.provider",
+        ),
+    ] {
+        let error = Row::from_json_str(text).expect_err(text);
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some(field)), "{text}: {error}");
+        assert!(error.message().starts_with("found twice"), "{error}");
+    }
+}
+
+#[test]
+fn text_that_is_not_json_is_shown_by_line_and_column() {
+    let error = Row::from_json_str("{\"src\": NaN}").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "found something that is not JSON at line 1 column 9 (expected value); allowed: one object such as \
+         {\"src\": \"London\", \"dst\": \"Tokyo\"}; null, not NaN, where a value is not known"
+    );
+    let deep = format!("{}1{}", "{\"a\":".repeat(500), "}".repeat(500));
+    assert!(Row::from_json_str(&deep).unwrap_err().message().contains("recursion limit"));
+    let text = r#"{"src": "51.51,-0.13", "dst": {"lat": 35.68, "lon": 139.69}, "src_access": null}"#;
+    let parsed: serde_json::Value = serde_json::from_str(text).unwrap();
+    let (from_text, from_value) = (Row::from_json_str(text).unwrap(), Row::from_json(&parsed).unwrap());
+    assert_eq!(from_text.iter().count(), from_value.iter().count());
+    assert!(from_text.iter().all(|(name, value)| from_value.get(name) == Some(value)));
+}

@@ -112,8 +112,7 @@ fn row_from(text: &str) -> Result<Row, Failure> {
         let found = text.len();
         return Err(invalid_json(format!("found {found} bytes for one row; allowed: up to {MAX_ROW_BYTES}")));
     }
-    let value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    Ok(Row::from_json(&value)?)
+    Ok(Row::from_json_str(text)?)
 }
 
 fn invalid_json(message: impl Into<Cow<'static, str>>) -> Failure {

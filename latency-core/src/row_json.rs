@@ -1,0 +1,170 @@
+//! The JSON form of a row, from text or from a parsed value.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::row::{Entry, Row, Value};
+
+/// A JSON value as a row needs it. Objects keep every key, so that one given twice is found and not lost.
+#[derive(Debug)]
+enum Node {
+    Scalar(Value),
+    Object(Vec<(String, Node)>),
+    /// What cannot stand in a row, by name.
+    Other(&'static str),
+}
+
+impl Row {
+    /// Reads the JSON form that HTTP and Node.js use: an end is a string or an object, other fields stand beside them,
+    /// and flat names are understood too.
+    ///
+    /// ```
+    /// use latency_core::{Row, Value};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let json = serde_json::json!({"src": "51.51,-0.13", "dst": {"lat": 35.68, "lon": 139.69, "access": "wifi"}});
+    /// let row = Row::from_json(&json)?;
+    /// assert_eq!(row.get("dst_access"), Some(&Value::from("wifi")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidJson`] if it is no object, [`ErrorKind::InvalidField`] for values of a wrong type, and the
+    /// errors of [`Place::find`](crate::Place::find).
+    pub fn from_json(json: &serde_json::Value) -> Result<Self> {
+        Node::deserialize(json).map_err(|error| not_json(&error)).and_then(Self::from_node)
+    }
+
+    /// Reads the same form from text. A key that stands there twice is an error; a parsed value has already lost it.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json), and [`ErrorKind::InvalidJson`] with line and column if it is not JSON.
+    pub fn from_json_str(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| not_json(&error)).and_then(Self::from_node)
+    }
+
+    fn from_node(node: Node) -> Result<Self> {
+        let Node::Object(object) = node else {
+            return Err(Error::new(
+                ErrorKind::InvalidJson,
+                format!(
+                    "found {}; allowed: an object such as {{\"src\": \"London\", \"dst\": \"Tokyo\"}}",
+                    node.kind()
+                ),
+            ));
+        };
+        let entries = object
+            .into_iter()
+            .map(|(key, node)| {
+                let entry = match node {
+                    Node::Object(end) => {
+                        let values = end.into_iter().map(|(part, node)| {
+                            let value = node.scalar(|| format!("{key}.{part}"))?;
+                            Ok((part, value))
+                        });
+                        Entry::End(values.collect::<Result<_>>()?)
+                    }
+                    node => Entry::Value(node.scalar(|| key.clone())?),
+                };
+                Ok((key, entry))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Self::from_entries(entries)
+    }
+}
+
+impl Node {
+    fn scalar(self, field: impl FnOnce() -> String) -> Result<Value> {
+        match self {
+            Self::Scalar(value) => Ok(value),
+            other => Err(Error::new(
+                ErrorKind::InvalidField,
+                format!("found {}; allowed: a number, a string or null", other.kind()),
+            )
+            .with_field(field())),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Scalar(Value::Missing) => "null",
+            Self::Scalar(Value::Number(_)) => "a number",
+            Self::Scalar(Value::Text(_)) => "a string",
+            Self::Object(_) => "an object",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
+        Ok(Node::Other("true or false"))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Number(number as f64)))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Number(number as f64)))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Number(number)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Text(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Text(text)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Missing))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Node::Other("an array"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Node::Object(entries))
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    let message = error.to_string();
+    let what = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+    Error::new(
+        ErrorKind::InvalidJson,
+        format!(
+            "found something that is not JSON at line {line} column {column} ({what}); allowed: one object such as \
+             {{\"src\": \"London\", \"dst\": \"Tokyo\"}}; null, not NaN, where a value is not known"
+        ),
+    )
+}

@@ -72,9 +72,10 @@ fn environment(explicit: Option<&Path>, folders: &[PathBuf]) -> Result<Environme
             Error::new(
                 ErrorKind::RuntimeNotLoaded,
                 format!(
-                    "{} is not a usable ONNX Runtime library: {error}; allowed: version 1.20 or later, for this \
-                     machine's architecture, such as the one in the pip package `onnxruntime`",
-                    path.display()
+                    "{} is not a usable ONNX Runtime library: {}; allowed: version 1.20 or later, for this machine's \
+                     architecture, such as the one in the pip package `onnxruntime`",
+                    path.display(),
+                    load_failure(&error)
                 ),
             )
             .with_context("library", path.display().to_string())
@@ -87,6 +88,19 @@ fn environment(explicit: Option<&Path>, folders: &[PathBuf]) -> Result<Environme
             Error::new(ErrorKind::RuntimeNotLoaded, format!("ONNX Runtime does not start: {error}")).with_source(error)
         })?;
     Ok(loaded.insert((environment, path)).0.clone())
+}
+
+/// Why a library does not load, with the linker's own words, which say whether it is missing something, no library at
+/// all, or made for another machine.
+fn load_failure(error: &ort::LoadDynamicError) -> String {
+    match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => {
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+        }
+        ort::LoadDynamicError::MissingApi { .. } => "it does not export `OrtGetApiBase`".to_owned(),
+        ort::LoadDynamicError::BadVersion { version_str, .. } => format!("it is version {version_str}"),
+        other => other.to_string(),
+    }
 }
 
 impl SessionPool {

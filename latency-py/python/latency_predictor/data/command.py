@@ -49,7 +49,8 @@ def prepare(mirror: Path | None, cache: Path, out: Path, sets: list[str] | None,
     mirror = mirror or mirror_from_environment()
     if mirror is not None and not mirror.is_dir():
         raise DataError(
-            f"the mirror folder {mirror} does not exist. Correct --mirror or {MIRROR_VARIABLE}, or leave them out to download."
+            f"the mirror folder {mirror} does not exist. Correct --mirror or {MIRROR_VARIABLE}, or unset it to "
+            "download."
         )
     sources = load_sources()
     chosen, absent = _choose(sources, sets, mirror or cache)

@@ -137,6 +137,6 @@ def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix)
         count = len({int(r) for r, _ in different})
         raise ParityError(
             f"{kind} ({how}): {count} of {len(rows)} rows differ; the first is row {row}, output {output}: "
-            f"XGBoost gives {expected[row, output]!r}, ONNX Runtime {found[row, output]!r}; "
+            f"XGBoost gives {expected[row, output]!s}, ONNX Runtime {found[row, output]!s}; "
             f"its features are {rows[row].tolist()}. No file is written."
         )

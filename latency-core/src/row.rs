@@ -73,10 +73,20 @@ pub enum Entry {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
-    values: Vec<(String, Value)>,
-    /// Fields that the name of a place implies: a model without them does not mind.
+    values: Vec<Given>,
+    /// Fields that the name of a place implies: a model without them does not mind, and the caller can override them.
     pub(crate) implied: Vec<String>,
+    /// Whether an end was given as a place or a group of values.
     pub(crate) nested: bool,
+}
+
+/// A value, by the flat name of its field.
+#[derive(Debug, Clone, PartialEq)]
+struct Given {
+    field: String,
+    value: Value,
+    /// Whether it stood inside an end.
+    nested: bool,
 }
 
 impl Row {
@@ -109,21 +119,21 @@ impl Row {
     pub fn set(&mut self, field: impl Into<String>, value: impl Into<Value>) {
         let (field, value) = (field.into(), value.into());
         self.implied.retain(|implied| *implied != field);
-        match self.values.iter_mut().find(|(name, _)| *name == field) {
-            Some((_, old)) => *old = value,
-            None => self.values.push((field, value)),
+        match self.values.iter_mut().find(|given| given.field == field) {
+            Some(given) => *given = Given { field, value, nested: false },
+            None => self.values.push(Given { field, value, nested: false }),
         }
     }
 
     /// The value of a field.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.values.iter().find(|(name, _)| name == field).map(|(_, value)| value)
+        self.values.iter().find(|given| given.field == field).map(|given| &given.value)
     }
 
     /// All values, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value))
+        self.values.iter().map(|given| (given.field.as_str(), &given.value))
     }
 
     /// Builds a row from what a caller wrote: an end is the name of a place or a group of values, other fields stand
@@ -160,7 +170,7 @@ impl Row {
                     )
                     .with_field(end));
                 }
-                (field, Entry::Value(value)) => row.set_once(field, field, value)?,
+                (field, Entry::Value(value)) => row.set_once(field, value, None)?,
                 (field, Entry::End(_)) => {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
@@ -188,7 +198,7 @@ impl Row {
                 Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(format!("{end}.place"))
             );
         }
-        let named = match place {
+        match place {
             Some(Value::Text(name)) => {
                 let shown = format!("{end}.place");
                 if values.iter().any(|(part, _)| part == "lat" || part == "lon") {
@@ -199,7 +209,6 @@ impl Row {
                     .with_field(shown));
                 }
                 self.set_place(end, &shown, name)?;
-                true
             }
             Some(Value::Number(number)) => {
                 return Err(Error::new(
@@ -208,45 +217,52 @@ impl Row {
                 )
                 .with_field(format!("{end}.place")));
             }
-            Some(Value::Missing) | None => false,
-        };
+            Some(Value::Missing) | None => {}
+        }
         for (part, value) in values.into_iter().filter(|(part, _)| part != "place") {
-            let name = format!("{end}_{part}");
-            // What the caller says of an end overrides what its place's name implies.
-            if named && self.implied.contains(&name) {
-                self.set(name, value);
-            } else {
-                self.set_once(&name, &format!("{end}.{part}"), value)?;
-            }
+            self.set_once(&format!("{end}_{part}"), value, Some(&format!("{end}.{part}")))?;
         }
         Ok(())
     }
 
-    fn set_once(&mut self, name: &str, shown: &str, value: Value) -> Result<()> {
-        if self.get(name).is_some() {
-            return Err(Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(shown));
+    /// Adds a value that may stand there once; `inside` is how the caller wrote it if it stood inside an end.
+    fn set_once(&mut self, field: &str, value: Value, inside: Option<&str>) -> Result<()> {
+        // What the caller says of an end overrides what its place's name implies.
+        if self.implied.iter().any(|implied| implied == field) {
+            self.implied.retain(|implied| implied != field);
+            self.values.retain(|given| given.field != field);
         }
-        self.values.push((name.to_owned(), value));
+        if self.get(field).is_some() {
+            return Err(
+                Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(inside.unwrap_or(field))
+            );
+        }
+        self.values.push(Given { field: field.to_owned(), value, nested: inside.is_some() });
         Ok(())
     }
 
     /// `shown` is what the caller calls the field that holds the name.
     fn set_place(&mut self, end: &str, shown: &str, name: &str) -> Result<()> {
         let place = find_place(shown, name)?;
-        self.set_once(&format!("{end}_lat"), shown, place.lat.into())?;
-        self.set_once(&format!("{end}_lon"), shown, place.lon.into())?;
-        if let Some(provider) = place.provider() {
-            let field = format!("{end}_provider");
-            self.set_once(&field, shown, provider.as_str().into())?;
+        self.set_once(&format!("{end}_lat"), place.lat.into(), Some(shown))?;
+        self.set_once(&format!("{end}_lon"), place.lon.into(), Some(shown))?;
+        let field = format!("{end}_provider");
+        if let Some(provider) = place.provider().filter(|_| self.get(&field).is_none()) {
+            self.set_once(&field, provider.as_str().into(), Some(shown))?;
             self.implied.push(field);
         }
         Ok(())
     }
 
+    /// Whether this field stood inside an end, or would have to.
+    fn is_nested(&self, field: &str) -> bool {
+        self.values.iter().find(|given| given.field == field).map_or(self.nested, |given| given.nested)
+    }
+
     /// The field's name as this row's caller wrote it.
     pub(crate) fn shown<'a>(&self, field: &'a str) -> Cow<'a, str> {
         match field.split_once('_') {
-            Some((end @ ("src" | "dst"), rest)) if self.nested => Cow::Owned(format!("{end}.{rest}")),
+            Some((end @ ("src" | "dst"), rest)) if self.is_nested(field) => Cow::Owned(format!("{end}.{rest}")),
             _ => Cow::Borrowed(field),
         }
     }

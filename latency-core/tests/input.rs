@@ -91,6 +91,8 @@ fn an_unknown_field_lists_the_fields_and_the_nearest() {
     assert!(error.message().ends_with("did you mean `src_access`?"), "{error}");
     let nested = refuse_json(&json!({"src": {"place": "London", "acess": "wifi"}, "dst": "Tokyo"}));
     assert_eq!(nested.field(), Some("src.acess"));
+    let flat = refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_acess": "wifi"}));
+    assert_eq!(flat.field(), Some("src_acess"));
 }
 
 #[test]
@@ -111,6 +113,12 @@ fn a_cloud_region_implies_its_provider_and_the_caller_overrides_it() {
     let row = Row::from_entries([("src".into(), end), ("dst".into(), Entry::Value("London".into()))]).unwrap();
     assert_eq!(row.get("src_provider"), Some(&Value::from("other")));
     predictor().predict(&row).unwrap();
+    for text in [
+        r#"{"src": "aws:us-east-1", "src_provider": "gcp", "dst": "London"}"#,
+        r#"{"src_provider": "gcp", "src": "aws:us-east-1", "dst": "London"}"#,
+    ] {
+        assert_eq!(Row::from_json_str(text).unwrap().get("src_provider"), Some(&Value::from("gcp")), "{text}");
+    }
 }
 
 #[test]

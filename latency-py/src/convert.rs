@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use latency_core::{Batch, Column, Entry, Error, ErrorKind, Prediction, Row, Value, shortest};
 use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyInt, PyString};
 
 use crate::error::{OrRaise, to_python};
 
@@ -14,12 +14,12 @@ pub fn row(values: &Bound<'_, PyDict>) -> PyResult<Row> {
     let py = values.py();
     let mut entries = Vec::with_capacity(values.len());
     for (key, value) in values {
-        let key: String = key.extract()?;
+        let key = text("", &key)?;
         let entry = match value.cast::<PyDict>() {
             Ok(end) => Entry::End(
                 end.iter()
                     .map(|(part, value)| {
-                        let part: String = part.extract()?;
+                        let part = text(&key, &part)?;
                         let value = scalar(&format!("{key}.{part}"), &value)?;
                         Ok((part, value))
                     })
@@ -36,20 +36,38 @@ fn scalar(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if value.is_none() {
         return Ok(Value::Missing);
     }
+    if value.is_instance_of::<PyString>() {
+        return text(field, value).map(Value::Text);
+    }
+    let kind = value.get_type().name()?;
+    // A bool is an `int`, and numpy's converts like a number, but neither is one here.
+    let boolean = value.is_instance_of::<PyBool>() || kind == "bool" || kind == "bool_";
+    // Arrays have `__float__` too, and refuse it unless they hold one number.
+    let number = if boolean { None } else { value.extract::<f64>().ok() };
+    number.map(Value::Number).ok_or_else(|| {
+        let found = if value.is_instance_of::<PyInt>() && !boolean {
+            "an integer beyond all floats".to_owned()
+        } else {
+            format!("a value of type {kind}")
+        };
+        invalid(value.py(), field, format!("found {found}; allowed: a number, a string or None"))
+    })
+}
+
+/// A string that is text: Python's may also hold half a character.
+fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Value::Text(text.extract()?));
+        return text.extract().map_err(|_: PyErr| {
+            invalid(value.py(), field, "found a string with half a character; allowed: text that UTF-8 can hold")
+        });
     }
-    let boolean = value.is_instance_of::<PyBool>();
-    // numpy's scalars are no `float` or `int`, but convert like them; a bool is an `int`, but no number here.
-    let number = value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>() || value.hasattr("__float__")?;
-    if number && !boolean {
-        return Ok(Value::Number(value.extract()?));
-    }
-    let error = Error::new(
-        ErrorKind::InvalidField,
-        format!("found a value of type {}; allowed: a number, a string or None", value.get_type().name()?),
-    );
-    Err(to_python(value.py(), &error.with_field(field)))
+    let kind = value.get_type().name()?;
+    Err(invalid(value.py(), field, format!("found a name of type {kind}; allowed: names that are strings")))
+}
+
+fn invalid(py: Python<'_>, field: &str, message: impl Into<String>) -> PyErr {
+    let error = Error::new(ErrorKind::InvalidField, message);
+    to_python(py, &if field.is_empty() { error } else { error.with_field(field) })
 }
 
 /// The columns of a batch, kept alive while the core reads them.
@@ -68,11 +86,12 @@ impl<'py> Columns<'py> {
     pub fn extract(columns: &Bound<'py, PyDict>) -> PyResult<Self> {
         let mut found = Self { names: Vec::new(), columns: Vec::new() };
         for (name, column) in columns {
-            found.names.push(name.extract()?);
+            let name = text("", &name)?;
             found.columns.push(match column.extract::<PyReadonlyArray1<'py, f64>>() {
                 Ok(numbers) => Cells::Numbers(numbers),
-                Err(_) => Cells::Texts(column.extract()?),
+                Err(_) => Cells::Texts(texts(&name, &column)?),
             });
+            found.names.push(name);
         }
         Ok(found)
     }
@@ -94,6 +113,13 @@ impl<'py> Columns<'py> {
         }
         batch
     }
+}
+
+fn texts(name: &str, column: &Bound<'_, PyAny>) -> PyResult<Vec<Option<String>>> {
+    column
+        .try_iter()?
+        .map(|cell| cell.and_then(|cell| if cell.is_none() { Ok(None) } else { text(name, &cell).map(Some) }))
+        .collect()
 }
 
 /// A prediction → a dict: numbers by name, and `warnings`.

@@ -268,7 +268,7 @@ def test_data_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], wor
     ("arguments", "example"),
     [
         (("predict",), "latency predict London Tokyo --src-access wifi"),
-        (("predict",), "latency predict -- -33.87,151.21 London"),
+        (("predict",), "latency predict -33.87,151.21 aws:eu-west-2"),
         (("data",), "latency data --mirror"),
         (("train",), "latency data && latency train"),
         (("train",), "latency train --data mine.csv --target rtt_ms"),

@@ -55,7 +55,8 @@ def readable_errors() -> Iterator[None]:
         raise typer.Exit(EXIT_ERROR) from error
 
 
-@app.command()
+# Coordinates may start with a minus sign, and are no options then.
+@app.command(context_settings={"ignore_unknown_options": True})
 def predict(
     src: Annotated[str, typer.Argument(help="A place: London, LHR, aws:eu-west-2, or 51.51,-0.13.")],
     dst: Annotated[str, typer.Argument(help="The other end, likewise.")],
@@ -66,9 +67,9 @@ def predict(
 ) -> None:
     """Predict the RTT between two places.
 
-    Example: latency predict London Tokyo --src-access wifi
+    Examples: latency predict London Tokyo --src-access wifi
 
-    A place that starts with a minus sign goes after --: latency predict -- -33.87,151.21 London
+    latency predict -33.87,151.21 aws:eu-west-2
     """
     with readable_errors():
         fields = {"src_access": src_access, "dst_access": dst_access}

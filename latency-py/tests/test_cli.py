@@ -102,7 +102,7 @@ def test_predict_shows_warnings_in_both_forms() -> None:
     [
         (("Nowhereville", "Tokyo"), "UNKNOWN_PLACE", "src: found `Nowhereville`"),
         (("London", "Springfield"), "AMBIGUOUS_PLACE", "Springfield, MO, US"),
-        (("London", "Tokyo", "--src-access", "WIFI"), "INVALID_FIELD", 'src.access: found "WIFI"; allowed: server'),
+        (("London", "Tokyo", "--src-access", "WIFI"), "INVALID_FIELD", 'src_access: found "WIFI"; allowed: server'),
         (("London", "Tokyo", "--model", "none.onnx"), "MODEL_NOT_READABLE", "none.onnx"),
         # What looks like markup is shown as it was typed.
         (("[bold]x[/bold]", "Tokyo"), "UNKNOWN_PLACE", "`[bold]x[/bold]`"),

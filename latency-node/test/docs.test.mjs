@@ -9,7 +9,7 @@ import { read, run } from './help.mjs'
 
 const guide = read('../../docs/node.md').toString()
 
-for (const [name, text] of Object.entries({ 'docs/node.md': guide, 'README.md': read('../README.md').toString() })) {
+for (const [name, text] of Object.entries({ 'docs/node.md': guide, 'README.md': read('../README.md').toString(), '../README.md': read('../../README.md').toString() })) {
   const blocks = [...text.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code)
   assert.ok(blocks.length > 0, name)
   for (const [index, code] of blocks.entries()) {

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?P<kind>python|sh run)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTED = re.compile(r"# => (.*)$", re.MULTILINE)
-PAGES = {"docs/python.md": 6, "docs/training.md": 4, "latency-py/README.md": 1}
+PAGES = {"docs/python.md": 6, "docs/training.md": 4, "latency-py/README.md": 1, "README.md": 1}
 """The pages, and how many blocks each must at least have: a page whose blocks are no longer found proves nothing."""
 
 

@@ -38,6 +38,14 @@ impl Schema {
                 return Err(self.unknown_field(name).with_field(row.shown(name)));
             };
             let field = &self.fields[index];
+            // A coordinate may come by its role or by its own name, but not by both: one would be lost.
+            if !values[index].is_nan() {
+                return Err(Error::new(
+                    ErrorKind::InvalidField,
+                    format!("found twice, also as `{}`; give it once", field.name),
+                )
+                .with_field(row.shown(name)));
+            }
             values[index] = encode_value(field, value).map_err(|error| error.with_field(row.shown(name)))?;
         }
         for (field, value) in self.fields.iter().zip(&values) {
@@ -85,7 +93,7 @@ impl Schema {
             }
         }
         for (index, field) in self.fields.iter().enumerate() {
-            let cells = values.iter_mut().skip(index).step_by(width.max(1));
+            let cells = values.iter_mut().skip(index).step_by(width);
             match batch.column(&field.name) {
                 Some(column) => encode_column(field, column, cells)?,
                 None if field.required
@@ -285,6 +293,9 @@ mod tests {
         let own = schema(&names.map(field).into(), Some(roles), &json!([{"kind": "distance_km"}]));
         let single = own.encode_row(&Row::between("1,2", "3,4").unwrap()).unwrap();
         assert_eq!(single.values, [1.0, 2.0, 3.0, 4.0]);
+        let both = Row::new().with("client_lat", 1).with("src_lat", 2);
+        let error = own.encode_row(&both).unwrap_err();
+        assert_eq!(error.to_string(), "src_lat: found twice, also as `client_lat`; give it once");
         let places =
             Batch::new().with("src", Column::from(["1,2"].as_slice())).with("dst", Column::from(["3,4"].as_slice()));
         assert_eq!(own.encode_batch(&places).unwrap(), single);

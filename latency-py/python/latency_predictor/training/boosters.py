@@ -14,7 +14,7 @@ SEED = 20261123
 THREADS = 1
 """Not the machine's number of cores: XGBoost adds gradients per thread, so that another number of threads may give
 other last bits, and the same data must give the same model file. Two threads gain little on tables of this size, and
-where another process keeps a core busy they wait for each other ten times longer than they work.
+where another process keeps a core busy they spend most of their time waiting for each other.
 """
 
 Progress = Callable[[str, int, int], None]

@@ -44,7 +44,7 @@ def main() -> None:
         rows.append(row)
     predictions = [predictor._core.predict(row) for row in rows]
     for prediction in predictions:
-        del prediction["warnings"]
+        del prediction["warnings"], prediction["missing"]
     model = json.dumps({"sha256": predictor.model_info["sha256"]})
     lists = {"rows": rows, "predictions": predictions}
     parts = [f'"{name}": [\n' + ",\n".join(json.dumps(item) for item in items) + "\n]" for name, items in lists.items()]

@@ -2,16 +2,33 @@
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, ErrorKind, Result, list};
+use crate::path::PathFields;
+use crate::places::COORDINATES_UNCERTAINTY_KM;
 use crate::row::{Row, Value, find_place};
 use crate::schema::{Field, FieldKind, Schema};
 
 /// Checked rows, row-major: one f64 per field, the index for a category, NaN for a missing value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct EncodedRows {
     pub values: Vec<f64>,
     pub rows: usize,
     /// Columns of a batch that the model has no field for.
     pub ignored: Vec<String>,
+}
+
+impl EncodedRows {
+    /// Checks an input and adds it as the last row.
+    pub fn push(&mut self, encoder: &Encoder, input: &(impl Encode + ?Sized)) -> Result<()> {
+        let start = self.values.len();
+        match input.encode(encoder, &mut self.values) {
+            Ok(()) => self.rows += 1,
+            Err(error) => {
+                self.values.truncate(start);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The index of a category in its encoded form; none if it is missing.
@@ -20,40 +37,112 @@ pub(crate) fn category_index(code: f64) -> Option<usize> {
     (!code.is_nan()).then_some(code as usize)
 }
 
-impl Schema {
-    /// Checks a row and puts its values in field order.
-    pub(crate) fn encode_row(&self, row: &Row) -> Result<EncodedRows> {
-        if row.nested && self.coordinates.is_none() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("this model knows no places; give its fields by name: {}", list(self.field_names())),
-            ));
+/// What a [`Predictor`](crate::Predictor) predicts for: a [`Path`](crate::Path), or a [`Row`] by names.
+///
+/// ```
+/// use latency_core::{Input, Path, Prediction, Predictor, Row};
+///
+/// fn median_ms(predictor: &Predictor, input: &impl Input) -> latency_core::Result<f32> {
+///     predictor.predict(input).map(|prediction| prediction.p50_ms)
+/// }
+/// # fn main() -> latency_core::Result<()> {
+/// # let predictor = Predictor::bundled()?;
+/// let (path, row) = (Path::between("LHR", "NRT")?, Row::between("LHR", "NRT")?);
+/// assert_eq!(median_ms(&predictor, &path)?, median_ms(&predictor, &row)?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Sealed: other types become one of these.
+#[expect(private_bounds, reason = "that is what seals it")]
+pub trait Input: Encode {}
+
+impl Input for Row {}
+impl Input for crate::Path {}
+
+/// How an input becomes numbers.
+pub(crate) trait Encode {
+    /// Checks this input and appends one value per field.
+    fn encode(&self, encoder: &Encoder, values: &mut Vec<f64>) -> Result<()>;
+
+    /// How far from their positions the two ends may be, together, km.
+    fn uncertainty_km(&self) -> f64;
+}
+
+/// A schema, ready to check inputs.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    pub schema: Schema,
+    /// None for models that know no places.
+    pub paths: Option<PathFields>,
+}
+
+impl Encoder {
+    pub fn new(schema: Schema) -> Self {
+        Self { paths: PathFields::new(&schema), schema }
+    }
+
+    /// The first required field that an encoded row lacks.
+    pub fn missing(&self, row: &[f64]) -> Option<&Field> {
+        let mut fields = self.schema.fields.iter().zip(row);
+        fields.find(|(field, value)| field.required && value.is_nan()).map(|(field, _)| field)
+    }
+}
+
+impl<I: Encode + ?Sized> Encode for &I {
+    fn encode(&self, encoder: &Encoder, values: &mut Vec<f64>) -> Result<()> {
+        (**self).encode(encoder, values)
+    }
+
+    fn uncertainty_km(&self) -> f64 {
+        (**self).uncertainty_km()
+    }
+}
+
+impl Encode for Row {
+    fn encode(&self, encoder: &Encoder, values: &mut Vec<f64>) -> Result<()> {
+        let schema = &encoder.schema;
+        if self.nested && schema.coordinates.is_none() {
+            return Err(schema.knows_no_places());
         }
-        let mut values = vec![f64::NAN; self.fields.len()];
-        for (name, value) in row.iter() {
-            let Some(index) = self.field_or_coordinate(name) else {
-                if row.implied.iter().any(|implied| implied == name) {
+        let start = values.len();
+        values.resize(start + schema.fields.len(), f64::NAN);
+        let row = &mut values[start..];
+        for (name, value) in self.iter() {
+            let Some(index) = schema.field_or_coordinate(name) else {
+                if self.implied.iter().any(|implied| implied == name) {
                     continue;
                 }
-                return Err(self.unknown_field(name).with_field(row.shown(name)));
+                return Err(schema.unknown_field(name).with_field(self.shown(name)));
             };
-            let field = &self.fields[index];
+            let field = &schema.fields[index];
             // A coordinate may come by its role or by its own name, but not by both: one would be lost.
-            if !values[index].is_nan() {
+            if !row[index].is_nan() {
                 return Err(Error::new(
                     ErrorKind::InvalidField,
                     format!("found twice, also as `{}`; give it once", field.name),
                 )
-                .with_field(row.shown(name)));
+                .with_field(self.shown(name)));
             }
-            values[index] = encode_value(field, value).map_err(|error| error.with_field(row.shown(name)))?;
+            row[index] = encode_value(field, value).map_err(|error| error.with_field(self.shown(name)))?;
         }
-        for (field, value) in self.fields.iter().zip(&values) {
-            if field.required && value.is_nan() {
-                return Err(self.missing_field(field).with_field(row.shown(&field.name)));
-            }
+        match encoder.missing(row) {
+            Some(field) => Err(schema.missing_field(field).with_field(self.shown(&field.name))),
+            None => Ok(()),
         }
-        Ok(EncodedRows { values, rows: 1, ignored: Vec::new() })
+    }
+
+    fn uncertainty_km(&self) -> f64 {
+        self.uncertainty_km.iter().map(|km| km.unwrap_or(COORDINATES_UNCERTAINTY_KM)).sum()
+    }
+}
+
+impl Schema {
+    pub(crate) fn knows_no_places(&self) -> Error {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("this model knows no places; give its fields by name: {}", list(self.field_names())),
+        )
     }
 
     /// The field of this name, or the one that holds this coordinate (`src_lat`, …) under a name of its own.
@@ -160,16 +249,11 @@ impl Schema {
     }
 }
 
-fn encode_column<'v>(field: &Field, column: &Column<'_>, cells: impl Iterator<Item = &'v mut f64>) -> Result<()> {
+fn encode_column<'v>(field: &Field, column: &'v Column<'_>, cells: impl Iterator<Item = &'v mut f64>) -> Result<()> {
     let at = |row: usize| move |error: Error| error.with_field(&*field.name).with_row(row);
     match column {
-        Column::Numbers(numbers) => {
-            for (row, (cell, number)) in cells.zip(numbers.iter()).enumerate() {
-                if !number.is_nan() || field.required {
-                    *cell = encode_number(field, *number).map_err(at(row))?;
-                }
-            }
-        }
+        Column::Numbers(numbers) => encode_numbers(field, numbers.iter(), cells)?,
+        Column::Strided(numbers) => encode_numbers(field, numbers.iter(), cells)?,
         Column::Texts(texts) => {
             for (row, (cell, text)) in cells.zip(texts).enumerate() {
                 match text {
@@ -186,6 +270,19 @@ fn encode_column<'v>(field: &Field, column: &Column<'_>, cells: impl Iterator<It
                     None => {}
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+fn encode_numbers<'v>(
+    field: &Field,
+    numbers: impl Iterator<Item = &'v f64>,
+    cells: impl Iterator<Item = &'v mut f64>,
+) -> Result<()> {
+    for (row, (cell, number)) in cells.zip(numbers).enumerate() {
+        if !number.is_nan() || field.required {
+            *cell = encode_number(field, *number).map_err(|error| error.with_field(&*field.name).with_row(row))?;
         }
     }
     Ok(())
@@ -272,17 +369,21 @@ mod tests {
         Schema::from_json(&text.to_string()).unwrap()
     }
 
+    fn encode_row(schema: &Schema, row: &Row) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        row.encode(&Encoder::new(schema.clone()), &mut values).map(|()| values)
+    }
+
     #[test]
     fn a_model_without_places_says_so() {
         let hops =
             json!([{"name": "hops", "type": "number"}, {"name": "link", "type": "category", "categories": ["fibre"]}]);
         let own = schema(&hops, None, &json!([{"kind": "number", "field": "hops"}]));
-        let error = own.encode_row(&Row::between("London", "Tokyo").unwrap()).unwrap_err();
+        let error = encode_row(&own, &Row::between("London", "Tokyo").unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(error.to_string(), "this model knows no places; give its fields by name: hops, link");
-        let encoded = own.encode_row(&Row::new().with("hops", 3).with("link", "fibre")).unwrap();
-        assert_eq!(encoded.values, [3.0, 0.0]);
-        assert!(own.encode_row(&Row::new().with("link", "fibre")).unwrap().values[0].is_nan());
+        assert_eq!(encode_row(&own, &Row::new().with("hops", 3).with("link", "fibre")).unwrap(), [3.0, 0.0]);
+        assert!(encode_row(&own, &Row::new().with("link", "fibre")).unwrap()[0].is_nan());
     }
 
     #[test]
@@ -291,14 +392,14 @@ mod tests {
         let field = |name: &str| json!({"name": name, "type": "number", "min": -90, "max": 90, "required": true});
         let roles = json!({"src_lat": names[0], "src_lon": names[1], "dst_lat": names[2], "dst_lon": names[3]});
         let own = schema(&names.map(field).into(), Some(roles), &json!([{"kind": "distance_km"}]));
-        let single = own.encode_row(&Row::between("1,2", "3,4").unwrap()).unwrap();
-        assert_eq!(single.values, [1.0, 2.0, 3.0, 4.0]);
+        let single = encode_row(&own, &Row::between("1,2", "3,4").unwrap()).unwrap();
+        assert_eq!(single, [1.0, 2.0, 3.0, 4.0]);
         let both = Row::new().with("client_lat", 1).with("src_lat", 2);
-        let error = own.encode_row(&both).unwrap_err();
+        let error = encode_row(&own, &both).unwrap_err();
         assert_eq!(error.to_string(), "src_lat: found twice, also as `client_lat`; give it once");
         let places =
             Batch::new().with("src", Column::from(["1,2"].as_slice())).with("dst", Column::from(["3,4"].as_slice()));
-        assert_eq!(own.encode_batch(&places).unwrap(), single);
+        assert_eq!(own.encode_batch(&places).unwrap().values, single);
         let error = own.encode_batch(&places.with("server_lng", vec![5.0])).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidBatch, Some("dst")));
         assert!(error.message().contains("both `dst` and `server_lng`"), "{error}");

@@ -1,51 +1,69 @@
 //! Checked rows → the f32 matrix that the trees eat. The only implementation: training calls it through the wheel.
 
 use crate::continents::Continent;
-use crate::encode::EncodedRows;
-use crate::geo::{self, UnitVector};
-use crate::schema::{Axis, Cables, End, Feature, Schema};
+use crate::geo::{UnitVector, arc_km};
+use crate::hubs::{self, HubIndex};
+use crate::schema::{Cables, End, Feature, FieldKind, Schema};
 
 /// The meridian from which [`End`] counts eastwards, degrees.
 const FIRST_MERIDIAN: f64 = -30.0;
 
 /// A schema's features, with everything looked up that does not depend on a row.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct FeaturePlan {
-    columns: Vec<Column>,
+    width: usize,
     fields: usize,
+    /// Columns that hold something of the row itself.
+    plain: Vec<(usize, Plain)>,
+    /// Columns that hold something measured of the path: a column, and a place among the measures.
+    measured: Vec<(usize, usize)>,
     coordinates: Option<[usize; 4]>,
-    hubs: Vec<UnitVector>,
+    /// The hubs that a detour leads over, each once.
+    detours: Hubs,
     cables: Option<CablePlan>,
 }
 
-#[derive(Debug, Clone)]
-struct CablePlan {
-    /// RTT of the fastest way between each two hubs, ms, row-major.
-    ways_ms: Vec<f64>,
-    nearest: usize,
-    access_ms_per_km: f64,
-    constant_ms: f64,
-}
-
-#[derive(Debug, Clone)]
-enum Column {
+#[derive(Debug)]
+enum Plain {
     Number(usize),
     Category(usize, f64),
     Count(Vec<(usize, f64)>),
     /// Fields, and per category its index in each of them.
     Same(Vec<usize>, Vec<Vec<f64>>),
     CountMissing(Vec<usize>),
-    Latitude(End),
-    Longitude(End),
-    Cartesian(End, Axis),
-    DistanceKm,
-    ContinentCount(Continent),
-    Detour(usize),
-    CableMs,
+}
+
+/// Places among the measures of a path. Each end has latitude, longitude, x, y and z.
+mod at {
+    pub const WEST: usize = 0;
+    pub const EAST: usize = 5;
+    pub const DISTANCE_KM: usize = 10;
+    pub const CABLE_MS: usize = 11;
+    /// How many ends lie on each continent, in the order of [`Continent::ALL`](crate::Continent::ALL).
+    pub const CONTINENTS: usize = 12;
+    pub const DETOURS_KM: usize = 19;
+}
+
+/// Positions, axis by axis, so that the compiler computes several distances at once.
+#[derive(Debug, Default)]
+struct Hubs {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    z: Vec<f64>,
+}
+
+#[derive(Debug)]
+struct CablePlan {
+    hubs: HubIndex,
+    count: usize,
+    /// RTT of the fastest way between each two hubs, ms, row-major.
+    ways_ms: Vec<f64>,
+    access_ms_per_km: f64,
+    constant_ms: f64,
 }
 
 /// A batch's matrix, with the distances that predictions show.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Matrix {
     /// Row-major, one column per feature.
     pub values: Vec<f32>,
@@ -56,175 +74,196 @@ pub(crate) struct Matrix {
 impl FeaturePlan {
     /// `schema` has been checked, so that each name in it is found.
     pub fn new(schema: &Schema) -> Self {
-        let index = |name: &str| schema.field_index(name).unwrap_or_default();
-        let category = |field: usize, word: &str| match &schema.fields[field].kind {
-            crate::schema::FieldKind::Category { categories, .. } => {
-                categories.iter().position(|candidate| candidate == word).unwrap_or_default() as f64
-            }
-            crate::schema::FieldKind::Number { .. } => 0.0,
-        };
-        let columns = schema
-            .features
-            .iter()
-            .map(|feature| match feature {
-                Feature::Number { field } => Column::Number(index(field)),
-                Feature::Category { field, category: word } => {
-                    Column::Category(index(field), category(index(field), word))
-                }
-                Feature::Count { fields, category: word } => {
-                    Column::Count(fields.iter().map(|field| (index(field), category(index(field), word))).collect())
-                }
-                Feature::Same { fields, categories } => {
-                    let fields: Vec<_> = fields.iter().map(|field| index(field)).collect();
-                    let codes =
-                        categories.iter().map(|word| fields.iter().map(|field| category(*field, word)).collect());
-                    Column::Same(fields.clone(), codes.collect())
-                }
-                Feature::CountMissing { fields } => {
-                    Column::CountMissing(fields.iter().map(|field| index(field)).collect())
-                }
-                Feature::Latitude { end } => Column::Latitude(*end),
-                Feature::Longitude { end } => Column::Longitude(*end),
-                Feature::Cartesian { end, axis } => Column::Cartesian(*end, *axis),
-                Feature::DistanceKm => Column::DistanceKm,
-                Feature::ContinentCount { continent } => Column::ContinentCount(*continent),
-                Feature::Detour { hub } => Column::Detour(*hub),
-                Feature::CableMs => Column::CableMs,
-            })
-            .collect();
         let hubs: Vec<_> = schema.hubs.iter().map(|hub| UnitVector::from_degrees(hub.lat, hub.lon)).collect();
+        let (mut plain, mut measured, mut detours) = (Vec::new(), Vec::new(), Vec::new());
+        for (column, feature) in schema.features.iter().enumerate() {
+            match place_of_measure(feature, &mut detours) {
+                Some(place) => measured.push((column, place)),
+                None => plain.extend(Plain::new(schema, feature).map(|feature| (column, feature))),
+            }
+        }
+        let index = |name: &str| schema.field_index(name).unwrap_or_default();
         Self {
-            columns,
+            width: schema.features.len(),
             fields: schema.fields.len(),
+            plain,
+            measured,
             coordinates: schema.coordinates.as_ref().map(|coordinates| coordinates.names().map(index)),
+            detours: detours.iter().map(|hub| hubs[*hub]).collect(),
             cables: schema.cables.as_ref().map(|cables| CablePlan {
                 ways_ms: fastest_ways_ms(cables, hubs.len()),
-                nearest: cables.nearest,
                 access_ms_per_km: cables.access_ms_per_km,
                 constant_ms: cables.constant_ms,
+                count: hubs.len(),
+                hubs: HubIndex::new(hubs, cables.nearest),
             }),
-            hubs,
         }
     }
 
     /// Number of columns of the matrix.
     pub fn width(&self) -> usize {
-        self.columns.len()
+        self.width
     }
 
-    /// All rows in one pass.
-    pub fn matrix(&self, rows: &EncodedRows) -> Matrix {
-        let mut values = Vec::with_capacity(rows.rows * self.width());
-        let mut distances_km = Vec::with_capacity(if self.coordinates.is_some() { rows.rows } else { 0 });
-        let mut scratch = Scratch::default();
-        for row in rows.values.chunks_exact(self.fields.max(1)) {
-            let path = self.coordinates.map(|at| self.geometry(at.map(|index| row[index]), &mut scratch));
-            distances_km.extend(path.map(|path| path.distance_km));
-            let path = path.unwrap_or_default();
-            values.extend(self.columns.iter().map(|column| self.cell(column, row, &path, &scratch) as f32));
+    /// The matrix of encoded rows.
+    pub fn matrix(&self, rows: &[f64]) -> Matrix {
+        let mut matrix = Matrix::default();
+        self.fill(rows, &mut matrix);
+        matrix
+    }
+
+    /// Replaces what is in a matrix by that of encoded rows; its memory is used again.
+    pub fn fill(&self, rows: &[f64], matrix: &mut Matrix) {
+        let rows = rows.chunks_exact(self.fields);
+        matrix.values.clear();
+        matrix.values.resize(rows.len() * self.width, 0.0);
+        matrix.distances_km.clear();
+        let mut measures = vec![0.0; at::DETOURS_KM + self.detours.x.len()];
+        for (row, cells) in rows.zip(matrix.values.chunks_exact_mut(self.width)) {
+            if let Some(coordinates) = self.coordinates {
+                self.measure(coordinates.map(|index| row[index]), &mut measures);
+                matrix.distances_km.push(measures[at::DISTANCE_KM]);
+                for (column, place) in &self.measured {
+                    cells[*column] = measures[*place] as f32;
+                }
+            }
+            for (column, feature) in &self.plain {
+                cells[*column] = feature.value(row) as f32;
+            }
         }
-        Matrix { values, distances_km }
     }
 
-    fn geometry(&self, [src_lat, src_lon, dst_lat, dst_lon]: [f64; 4], scratch: &mut Scratch) -> PathGeometry {
+    fn measure(&self, [src_lat, src_lon, dst_lat, dst_lon]: [f64; 4], measures: &mut [f64]) {
         let (src, dst) = ((src_lat, src_lon), (dst_lat, dst_lon));
         let (west, east) = if from_first_meridian(src) <= from_first_meridian(dst) { (src, dst) } else { (dst, src) };
-        let (a, b) = (UnitVector::from_degrees(west.0, west.1), UnitVector::from_degrees(east.0, east.1));
-        scratch.west.clear();
-        scratch.east.clear();
-        scratch.west.extend(self.hubs.iter().map(|hub| a.distance_km(*hub)));
-        scratch.east.extend(self.hubs.iter().map(|hub| b.distance_km(*hub)));
-        if let Some(cables) = &self.cables {
-            nearest(&scratch.west, cables.nearest, &mut scratch.nearest_west);
-            nearest(&scratch.east, cables.nearest, &mut scratch.nearest_east);
+        let [a, b] = [west, east].map(|(lat, lon)| UnitVector::from_degrees(lat, lon));
+        measures[at::CONTINENTS..at::DETOURS_KM].fill(0.0);
+        for (place, (lat, lon), UnitVector { x, y, z }) in [(at::WEST, west, a), (at::EAST, east, b)] {
+            measures[place..place + 5].copy_from_slice(&[lat, lon, x, y, z]);
+            measures[at::CONTINENTS + Continent::at(lat, lon) as usize] += 1.0;
         }
-        PathGeometry { west, east, west_vector: a, east_vector: b, distance_km: a.distance_km(b) }
+        let distance_km = a.distance_km(b);
+        measures[at::DISTANCE_KM] = distance_km;
+        measures[at::CABLE_MS] = self.cables.as_ref().map_or(f64::NAN, |cables| cables.cable_ms((west, a), (east, b)));
+        self.detours.measure(a, b, distance_km, &mut measures[at::DETOURS_KM..]);
+    }
+}
+
+/// Where the measure stands that is this feature, if it is one; the hubs of detours are collected.
+fn place_of_measure(feature: &Feature, detours: &mut Vec<usize>) -> Option<usize> {
+    let end = |end: End| if end == End::West { at::WEST } else { at::EAST };
+    Some(match feature {
+        Feature::Latitude { end: which } => end(*which),
+        Feature::Longitude { end: which } => end(*which) + 1,
+        Feature::Cartesian { end: which, axis } => end(*which) + 2 + *axis as usize,
+        Feature::DistanceKm => at::DISTANCE_KM,
+        Feature::CableMs => at::CABLE_MS,
+        Feature::ContinentCount { continent } => at::CONTINENTS + *continent as usize,
+        Feature::Detour { hub } => {
+            let place = detours.iter().position(|other| other == hub).unwrap_or_else(|| {
+                detours.push(*hub);
+                detours.len() - 1
+            });
+            at::DETOURS_KM + place
+        }
+        _ => return None,
+    })
+}
+
+impl Plain {
+    /// None for features that are measured.
+    fn new(schema: &Schema, feature: &Feature) -> Option<Self> {
+        let index = |name: &String| schema.field_index(name).unwrap_or_default();
+        let category = |field: usize, word: &String| match &schema.fields[field].kind {
+            FieldKind::Category { categories, .. } => {
+                categories.iter().position(|candidate| candidate == word).unwrap_or_default() as f64
+            }
+            FieldKind::Number { .. } => 0.0,
+        };
+        Some(match feature {
+            Feature::Number { field } => Self::Number(index(field)),
+            Feature::Category { field, category: word } => Self::Category(index(field), category(index(field), word)),
+            Feature::Count { fields, category: word } => {
+                Self::Count(fields.iter().map(|field| (index(field), category(index(field), word))).collect())
+            }
+            Feature::Same { fields, categories } => {
+                let fields: Vec<_> = fields.iter().map(index).collect();
+                let codes = categories.iter().map(|word| fields.iter().map(|field| category(*field, word)).collect());
+                Self::Same(fields.clone(), codes.collect())
+            }
+            Feature::CountMissing { fields } => Self::CountMissing(fields.iter().map(index).collect()),
+            _ => return None,
+        })
     }
 
-    fn cell(&self, column: &Column, row: &[f64], path: &PathGeometry, scratch: &Scratch) -> f64 {
-        let end = |end: End| if end == End::West { path.west } else { path.east };
-        match column {
-            Column::Number(field) => row[*field],
-            Column::Category(field, code) => {
+    fn value(&self, row: &[f64]) -> f64 {
+        match self {
+            Self::Number(field) => row[*field],
+            Self::Category(field, code) => {
                 let value = row[*field];
                 if value.is_nan() { value } else { f64::from(value == *code) }
             }
-            Column::Count(fields) => fields.iter().filter(|(field, code)| row[*field] == *code).count() as f64,
-            Column::Same(fields, categories) => {
+            Self::Count(fields) => fields.iter().map(|(field, code)| f64::from(row[*field] == *code)).sum(),
+            Self::Same(fields, categories) => {
                 let all = |codes: &Vec<f64>| fields.iter().zip(codes).all(|(field, code)| row[*field] == *code);
                 f64::from(categories.iter().any(all))
             }
-            Column::CountMissing(fields) => fields.iter().filter(|field| row[**field].is_nan()).count() as f64,
-            Column::Latitude(which) => end(*which).0,
-            Column::Longitude(which) => end(*which).1,
-            Column::Cartesian(which, axis) => {
-                let vector = if *which == End::West { path.west_vector } else { path.east_vector };
-                match axis {
-                    Axis::X => vector.x,
-                    Axis::Y => vector.y,
-                    Axis::Z => vector.z,
-                }
-            }
-            Column::DistanceKm => path.distance_km,
-            Column::ContinentCount(continent) => {
-                [path.west, path.east].iter().filter(|(lat, lon)| Continent::at(*lat, *lon) == *continent).count()
-                    as f64
-            }
+            Self::CountMissing(fields) => fields.iter().map(|field| f64::from(row[*field].is_nan())).sum(),
+        }
+    }
+}
+
+impl FromIterator<UnitVector> for Hubs {
+    fn from_iter<I: IntoIterator<Item = UnitVector>>(hubs: I) -> Self {
+        let mut found = Self::default();
+        for UnitVector { x, y, z } in hubs {
+            found.x.push(x);
+            found.y.push(y);
+            found.z.push(z);
+        }
+        found
+    }
+}
+
+impl Hubs {
+    /// What the way from `a` over each hub to `b` is longer than the great circle, km.
+    fn measure(&self, a: UnitVector, b: UnitVector, distance_km: f64, detours_km: &mut [f64]) {
+        for (((detour, x), y), z) in detours_km.iter_mut().zip(&self.x).zip(&self.y).zip(&self.z) {
+            let hub = UnitVector { x: *x, y: *y, z: *z };
+            let way_km = arc_km(a.squared_chord(hub)) + arc_km(b.squared_chord(hub));
             // The straight way is the shortest; rounding must not say otherwise.
-            Column::Detour(hub) => (scratch.west[*hub] + scratch.east[*hub] - path.distance_km).max(0.0),
-            Column::CableMs => self.cables.as_ref().map_or(f64::NAN, |cables| cables.cable_ms(scratch)),
+            *detour = (way_km - distance_km).max(0.0);
         }
     }
 }
 
 impl CablePlan {
-    fn cable_ms(&self, scratch: &Scratch) -> f64 {
-        let hubs = scratch.west.len();
+    /// RTT of the fastest way along the cables, ms, between two positions in degrees and as vectors.
+    fn cable_ms(&self, west: ((f64, f64), UnitVector), east: ((f64, f64), UnitVector)) -> f64 {
+        let joined = |((lat, lon), vector): ((f64, f64), UnitVector), found: &mut hubs::Nearest| {
+            let count = self.hubs.nearest(lat, lon, vector, found);
+            for (_, way) in &mut found[..count] {
+                *way = arc_km(*way);
+            }
+            count
+        };
+        let (mut from, mut to) = ([(0, 0.0); hubs::MOST], [(0, 0.0); hubs::MOST]);
+        let (from_count, to_count) = (joined(west, &mut from), joined(east, &mut to));
         let mut fastest = f64::INFINITY;
-        for from in &scratch.nearest_west {
-            for to in &scratch.nearest_east {
-                let access_km = scratch.west[*from] + scratch.east[*to];
-                fastest = fastest.min(access_km * self.access_ms_per_km + self.ways_ms[from * hubs + to]);
+        for (from, from_km) in &from[..from_count] {
+            for (to, to_km) in &to[..to_count] {
+                let way_ms = self.ways_ms[usize::from(*from) * self.count + usize::from(*to)];
+                fastest = fastest.min((from_km + to_km) * self.access_ms_per_km + way_ms);
             }
         }
         fastest + self.constant_ms
     }
 }
 
-/// Reused between rows.
-#[derive(Default)]
-struct Scratch {
-    west: Vec<f64>,
-    east: Vec<f64>,
-    nearest_west: Vec<usize>,
-    nearest_east: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct PathGeometry {
-    west: (f64, f64),
-    east: (f64, f64),
-    west_vector: UnitVector,
-    east_vector: UnitVector,
-    distance_km: f64,
-}
-
 /// Degrees eastwards from [`FIRST_MERIDIAN`], then latitude: the order of the ends.
 fn from_first_meridian((lat, lon): (f64, f64)) -> (f64, f64) {
     let east = lon - FIRST_MERIDIAN;
     (if east < 0.0 { east + 360.0 } else { east }, lat)
-}
-
-/// The indices of the `count` smallest distances, nearest first, the lower index first among equals.
-fn nearest(distances: &[f64], count: usize, indices: &mut Vec<usize>) {
-    indices.clear();
-    for (index, distance) in distances.iter().enumerate() {
-        let place = indices.iter().rposition(|other| distances[*other] <= *distance).map_or(0, |before| before + 1);
-        if place < count {
-            indices.truncate(count - 1);
-            indices.insert(place, index);
-        }
-    }
 }
 
 /// Floyd–Warshall over the links, which go both ways.
@@ -250,17 +289,12 @@ fn fastest_ways_ms(cables: &Cables, hubs: usize) -> Vec<f64> {
     ways
 }
 
-/// The floor per row, ms.
-pub(crate) fn floors_ms(distances_km: &[f64]) -> impl Iterator<Item = f64> {
-    distances_km.iter().map(|distance| geo::floor_ms(*distance))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Batch, Column as BatchColumn};
+    use crate::{Batch, Column as BatchColumn, geo};
 
     /// A schema of coordinates and two categories with these features.
     fn schema(features: &serde_json::Value) -> Schema {
@@ -305,7 +339,7 @@ mod tests {
         for (name, value) in ["src_access", "dst_access"].into_iter().zip(access) {
             batch.push(name, [value].into_iter().collect::<BatchColumn>());
         }
-        FeaturePlan::new(&schema).matrix(&schema.encode_batch(&batch).unwrap()).values
+        FeaturePlan::new(&schema).matrix(&schema.encode_batch(&batch).unwrap().values).values
     }
 
     const NO_ACCESS: [Option<&str>; 2] = [None, None];
@@ -376,21 +410,12 @@ mod tests {
     }
 
     #[test]
-    fn nearest_gives_the_smallest_in_order() {
-        let mut indices = Vec::new();
-        nearest(&[5.0, 1.0, 3.0, 1.0, 4.0], 3, &mut indices);
-        assert_eq!(indices, [1, 3, 2]);
-        nearest(&[2.0], 1, &mut indices);
-        assert_eq!(indices, [0]);
-    }
-
-    #[test]
     fn flawed_schemas_are_refused() {
         let text = schema(&json!([{"kind": "distance_km"}])).to_json();
         for (from, to, what) in [
             (r#""links":[[0,1,10.0]"#, r#""links":[[0,9,10.0]"#, "joins a hub that is not there"),
             ("[1,2,10.0],[3,2,10.0],[0,3,100.0]", "[1,2,10.0]", "no cable leads to hub 3"),
-            (r#""nearest":1"#, r#""nearest":0"#, "1 to all hubs"),
+            (r#""nearest":1"#, r#""nearest":0"#, "the cables need 1 to 4 as `nearest`"),
             (r#""lat":0.0,"lon":30.0"#, r#""lat":95.0,"lon":30.0"#, "off the Earth"),
             (r#"{"kind":"distance_km"}"#, r#"{"kind":"detour","hub":4}"#, "needs hub 4"),
             (r#""name":"dst_access""#, r#""name":"src_access""#, "stands there twice"),

@@ -35,24 +35,39 @@ mod guide {}
 
 mod batch;
 mod continents;
+mod distribution;
 mod encode;
 mod error;
 mod features;
 pub mod geo;
+mod hubs;
+mod judgement;
+mod labels;
+mod notes;
+mod path;
 mod places;
 mod prediction;
 mod predictor;
+mod ranking;
 mod row;
 mod row_json;
 mod runtime;
 pub mod schema;
 
-pub use batch::{Batch, Column};
+pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;
+pub use encode::Input;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
-pub use places::{ATTRIBUTION, Place, PlaceKind, Provider};
-pub use prediction::{Prediction, Predictions, Warning, WarningCode, shortest};
-pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, featurize};
+pub use judgement::{Judgement, Verdict};
+pub use labels::{Access, Provider, Tier};
+pub use notes::{Notes, Warning, WarningCode};
+pub use path::{Endpoint, Path};
+#[cfg(feature = "places")]
+pub use places::ATTRIBUTION;
+pub use places::{Place, PlaceKind};
+pub use prediction::{NUMBERS, Prediction, Predictions, shortest};
+pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, Timeout, featurize};
+pub use ranking::Ranked;
 pub use row::{Entry, Row, Value};
 pub use runtime::{LIBRARY_VARIABLES, library_file_name};
 pub use schema::Schema;

@@ -1,28 +1,30 @@
-//! From the trees' margins to a prediction: calibration, inverse transform, floor, order; then the spread of single
+//! From the trees' margins to a prediction: calibration, inverse transform, floor, order; then the scatter of single
 //! measurements.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use crate::encode::{EncodedRows, category_index};
-use crate::error::{Error, ErrorKind};
-use crate::features::{Matrix, floors_ms};
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::{Measurement, PathMedian};
+use crate::encode::category_index;
+use crate::error::{Error, ErrorKind, Result};
+use crate::geo;
+use crate::notes::{Notes, Warning};
 use crate::schema::{Base, FieldKind, OutputName, Schema, Transform};
 
-/// The 95 % quantile of the standard normal distribution.
-const Z95: f64 = 1.644_853_626_951_472_2;
-
-/// A probability with its quantile of the standard normal distribution.
-#[derive(Clone, Copy)]
-struct Level {
-    p: f64,
-    z: f64,
-}
-
-const P90: Level = Level { p: 0.90, z: 1.281_551_565_544_600_4 };
-const P99: Level = Level { p: 0.99, z: 2.326_347_874_040_841 };
-
 /// What is predicted for one path. Times in milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// ```
+/// use latency_core::{Path, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let prediction = Predictor::bundled()?.predict(&Path::between("London", "Tokyo")?)?;
+/// assert!(prediction.floor_ms.unwrap() <= prediction.low_ms && prediction.low_ms <= prediction.p50_ms);
+/// assert!(prediction.p50_ms <= prediction.p90_ms && prediction.p90_ms <= prediction.p99_ms);
+/// assert!(prediction.missing.contains(&"src_access".into()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Prediction {
     /// The path's median RTT, ms.
@@ -36,29 +38,39 @@ pub struct Prediction {
     /// 99 % quantile of one measurement, ms. An extrapolation: no training source holds one.
     pub p99_ms: f32,
     /// Light in fibre along the great circle, there and back, ms; none for models without coordinates.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub floor_ms: Option<f32>,
     /// Great-circle distance, km; none for models without coordinates.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub distance_km: Option<f32>,
     /// What to know before relying on it.
     pub warnings: Vec<Warning>,
+    /// The optional fields that were not given, in the order of the schema; the model took them as unknown.
+    pub missing: Vec<Arc<str>>,
 }
 
+/// The names of a prediction's numbers, in the order of the contract; models without coordinates have the first five.
+///
+/// ```
+/// assert_eq!(latency_core::NUMBERS[0], "p50_ms");
+/// ```
+pub const NUMBERS: [&str; 7] = ["p50_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "floor_ms", "distance_km"];
+
 impl Prediction {
-    /// The numbers by name, in the order of the contract.
+    /// The numbers by name, in the order of [`NUMBERS`].
+    ///
+    /// ```
+    /// use latency_core::{NUMBERS, Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let prediction = Predictor::bundled()?.predict(&Path::between("London", "Tokyo")?)?;
+    /// assert_eq!(prediction.numbers().map(|(name, _)| name).collect::<Vec<_>>(), NUMBERS);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, f32)> {
-        [
-            ("p50_ms", Some(self.p50_ms)),
-            ("low_ms", Some(self.low_ms)),
-            ("high_ms", Some(self.high_ms)),
-            ("p90_ms", Some(self.p90_ms)),
-            ("p99_ms", Some(self.p99_ms)),
-            ("floor_ms", self.floor_ms),
-            ("distance_km", self.distance_km),
-        ]
-        .into_iter()
-        .filter_map(|(name, number)| number.map(|number| (name, number)))
+        let [p50, low, high, p90, p99] = [self.p50_ms, self.low_ms, self.high_ms, self.p90_ms, self.p99_ms].map(Some);
+        let numbers = [p50, low, high, p90, p99, self.floor_ms, self.distance_km];
+        NUMBERS.into_iter().zip(numbers).filter_map(|(name, number)| number.map(|number| (name, number)))
     }
 }
 
@@ -75,39 +87,19 @@ pub fn shortest(number: f32) -> f64 {
     number.to_string().parse().unwrap_or_else(|_| f64::from(number))
 }
 
-/// Something to know about a prediction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Warning {
-    /// Stable name of the kind of warning.
-    pub code: WarningCode,
-    /// The field it is about, by its flat name.
-    pub field: String,
-    /// What was found, and what training saw.
-    pub message: String,
-}
-
-/// The kinds of warnings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[non_exhaustive]
-pub enum WarningCode {
-    /// The value lies outside what training saw: the prediction is an extrapolation.
-    OutOfRange,
-}
-
-impl WarningCode {
-    /// The stable name, the same in every language.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OutOfRange => "OUT_OF_RANGE",
-        }
-    }
-}
-
 /// Predictions for a batch, column by column; row i of each column belongs to row i of the batch.
-#[derive(Debug, Clone, Default, PartialEq)]
+///
+/// ```
+/// use latency_core::{Batch, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let batch = Batch::new().with("src", ["London", "Paris"]).with("dst", ["Tokyo", "Tokyo"]);
+/// let predictions = Predictor::bundled()?.predict_batch(&batch)?;
+/// assert_eq!(predictions.p50_ms.len(), 2);
+/// assert_eq!(predictions.get(1).unwrap().p50_ms, predictions.p50_ms[1]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Predictions {
     /// The paths' median RTT, ms.
@@ -121,84 +113,197 @@ pub struct Predictions {
     /// 99 % quantiles of one measurement, ms; an extrapolation.
     pub p99_ms: Vec<f32>,
     /// Floors, ms; none for models without coordinates.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub floor_ms: Option<Vec<f32>>,
     /// Great-circle distances, km; none for models without coordinates.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub distance_km: Option<Vec<f32>>,
-    /// Warnings with their row, in the order of rows.
-    pub warnings: Vec<(usize, Warning)>,
-    /// Columns of the batch that the model has no field for.
-    pub ignored_columns: Vec<String>,
+    /// Warnings, missing fields, ignored columns.
+    pub notes: Notes,
 }
 
 impl Predictions {
+    /// No predictions, with room for some.
+    pub(crate) fn with_capacity(rows: usize, geographic: bool) -> Self {
+        let column = || Vec::with_capacity(rows);
+        Self {
+            p50_ms: column(),
+            low_ms: column(),
+            high_ms: column(),
+            p90_ms: column(),
+            p99_ms: column(),
+            floor_ms: geographic.then(column),
+            distance_km: geographic.then(column),
+            notes: Notes::default(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, numbers: &[f32; 7]) {
+        let [p50, low, high, p90, p99, floor, distance] = *numbers;
+        self.p50_ms.push(p50);
+        self.low_ms.push(low);
+        self.high_ms.push(high);
+        self.p90_ms.push(p90);
+        self.p99_ms.push(p99);
+        self.floor_ms.iter_mut().for_each(|floors| floors.push(floor));
+        self.distance_km.iter_mut().for_each(|distances| distances.push(distance));
+    }
+
     /// The number of rows.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// assert_eq!(Predictor::bundled()?.predict_batch(&Batch::new())?.len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.p50_ms.len()
     }
 
     /// Whether there are no rows.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// assert!(Predictor::bundled()?.predict_batch(&Batch::new())?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.p50_ms.is_empty()
     }
 
     /// The prediction of one row.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]);
+    /// let predictions = Predictor::bundled()?.predict_batch(&batch)?;
+    /// assert!(predictions.get(0).unwrap().p50_ms > 95.0);
+    /// assert_eq!(predictions.get(1), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn get(&self, row: usize) -> Option<Prediction> {
-        let first = self.warnings.partition_point(|(other, _)| *other < row);
+        let warnings = &self.notes.warnings;
+        let first = warnings.partition_point(|(other, _)| *other < row);
         Some(Prediction {
             p50_ms: *self.p50_ms.get(row)?,
-            low_ms: self.low_ms[row],
-            high_ms: self.high_ms[row],
-            p90_ms: self.p90_ms[row],
-            p99_ms: self.p99_ms[row],
-            floor_ms: self.floor_ms.as_ref().map(|floors| floors[row]),
-            distance_km: self.distance_km.as_ref().map(|distances| distances[row]),
-            warnings: self.warnings[first..]
+            low_ms: *self.low_ms.get(row)?,
+            high_ms: *self.high_ms.get(row)?,
+            p90_ms: *self.p90_ms.get(row)?,
+            p99_ms: *self.p99_ms.get(row)?,
+            floor_ms: self.floor_ms.as_ref().and_then(|floors| floors.get(row).copied()),
+            distance_km: self.distance_km.as_ref().and_then(|distances| distances.get(row).copied()),
+            warnings: warnings[first..]
                 .iter()
                 .take_while(|(other, _)| *other == row)
                 .map(|(_, warning)| warning.clone())
                 .collect(),
+            missing: self.notes.missing_names(row),
         })
     }
 
     /// The predictions one by one.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London", "Paris"]).with("dst", ["Tokyo", "Tokyo"]);
+    /// for prediction in Predictor::bundled()?.predict_batch(&batch)?.iter() {
+    ///     println!("{} ms", prediction.p50_ms);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Prediction> {
         (0..self.len()).filter_map(|row| self.get(row))
     }
 
-    /// The columns by name, in the order of the contract.
+    /// The columns by name, in the order of [`NUMBERS`].
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]);
+    /// for (name, column) in Predictor::bundled()?.predict_batch(&batch)?.columns() {
+    ///     println!("{name}: {column:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn columns(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
-        [
-            ("p50_ms", Some(&self.p50_ms)),
-            ("low_ms", Some(&self.low_ms)),
-            ("high_ms", Some(&self.high_ms)),
-            ("p90_ms", Some(&self.p90_ms)),
-            ("p99_ms", Some(&self.p99_ms)),
-            ("floor_ms", self.floor_ms.as_ref()),
-            ("distance_km", self.distance_km.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, column)| column.map(|column| (name, column.as_slice())))
+        let [p50, low, high, p90, p99] =
+            [&self.p50_ms, &self.low_ms, &self.high_ms, &self.p90_ms, &self.p99_ms].map(Some);
+        let columns = [p50, low, high, p90, p99, self.floor_ms.as_ref(), self.distance_km.as_ref()];
+        NUMBERS.into_iter().zip(columns).filter_map(|(name, column)| column.map(|column| (name, column.as_slice())))
     }
 }
 
 /// Everything after the trees.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Calibration {
     /// Per output: its place among the five numbers, and its offset.
     outputs: Vec<(OutputName, f64)>,
     transform: Transform,
     spread: Option<SpreadPlan>,
-    geographic: bool,
     base: Option<Base>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct SpreadPlan {
     fields: Vec<(usize, Vec<f64>)>,
     missing: f64,
+}
+
+/// One row, answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    low: f64,
+    p50: f64,
+    high: f64,
+    p90: f64,
+    p99: f64,
+    median: Option<PathMedian>,
+    /// The scale of measurements around the median, for models with a spread.
+    scale: Option<f64>,
+    floor: f64,
+    distance_km: f64,
+}
+
+impl Answer {
+    /// In the order of [`NUMBERS`]; the last two mean nothing without coordinates.
+    pub fn numbers(&self) -> [f32; 7] {
+        [self.p50, self.low, self.high, self.p90, self.p99, self.floor, self.distance_km].map(|number| number as f32)
+    }
+
+    /// The distribution of the path's median. For models with coordinates.
+    pub fn median(&self) -> PathMedian {
+        self.median.unwrap_or_else(|| {
+            // Two ends at one place have a floor of 0, which has no logarithm.
+            let [low, p50, high] = [self.low, self.p50, self.high].map(|level| level.max(f64::from(f32::MIN_POSITIVE)));
+            PathMedian::from_logarithms(p50, [low, p50, high].map(libm::log))
+        })
+    }
+
+    /// The distribution of one measurement. For models with coordinates.
+    pub fn measurement(&self) -> Measurement {
+        let median = self.median();
+        match self.scale {
+            Some(scale) => Measurement::around(median, scale, self.floor),
+            None => Measurement::through(median, self.p90.max(median.p50), self.p99.max(median.p50), self.floor),
+        }
+    }
+
+    pub fn distance_km(&self) -> f64 {
+        self.distance_km
+    }
 }
 
 impl Calibration {
@@ -217,175 +322,97 @@ impl Calibration {
                 .collect(),
             missing: spread.missing,
         });
-        let outputs = schema.outputs.iter().map(|output| (output.name, output.offset)).collect();
         Self {
-            outputs,
+            outputs: schema.outputs.iter().map(|output| (output.name, output.offset)).collect(),
             transform: schema.target.transform,
             spread,
-            geographic: schema.coordinates.is_some(),
             base: schema.target.base,
         }
     }
 
-    /// Margins (row-major, one column per output) → predictions, without warnings.
+    /// Number of margins per row.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
+    /// One row's margins → its answer, from its fields, its features, and its distance for models with coordinates.
     ///
     /// In this order: base and offset in target space, inverse transform, clamp to the floor, sort.
     ///
     /// # Errors
     /// If the trees gave something that is no number.
-    pub fn apply(&self, margins: &[f32], rows: &EncodedRows, matrix: &Matrix) -> Result<Predictions, Error> {
-        let Matrix { values, distances_km } = matrix;
-        let mut predictions = Predictions {
-            floor_ms: self.geographic.then(|| floors_ms(distances_km).map(|floor| floor as f32).collect()),
-            distance_km: self.geographic.then(|| distances_km.iter().map(|distance| *distance as f32).collect()),
-            ..Predictions::default()
-        };
-        let mut floors = floors_ms(distances_km);
-        let fields = rows.values.len() / rows.rows.max(1);
-        for (index, margins) in margins.chunks_exact(self.outputs.len()).enumerate() {
-            // Without coordinates there is no floor: a target may even be negative.
-            let floor = floors.next().unwrap_or(f64::NEG_INFINITY);
-            let base = self.base.map_or(0.0, |Base { feature, add }| {
-                let columns = values.len() / rows.rows;
-                libm::log(f64::from(values[index * columns + feature]) + add)
-            });
-            let [mut low, mut p50, mut high, mut p90, mut p99] = self.levels(margins, base, floor);
-            (low, p50, high) = sort3(low, p50, high);
-            if let Some(spread) = &self.spread {
-                let scale = spread.scale(&rows.values[index * fields..(index + 1) * fields]);
-                let sigma = libm::log(high / p50) / Z95;
-                p90 = p50 * libm::exp(excess_quantile(P90, sigma, scale));
-                p99 = p50 * libm::exp(excess_quantile(P99, sigma, scale));
-            }
-            p90 = p90.max(p50);
-            p99 = p99.max(p90);
-            if ![low, p50, high, p90, p99].iter().all(|number| number.is_finite()) {
-                return Err(Error::new(
-                    ErrorKind::InferenceFailed,
-                    "the model gave something that is not a finite number",
-                )
-                .with_row(index));
-            }
-            predictions.low_ms.push(low as f32);
-            predictions.p50_ms.push(p50 as f32);
-            predictions.high_ms.push(high as f32);
-            predictions.p90_ms.push(p90 as f32);
-            predictions.p99_ms.push(p99 as f32);
-        }
-        Ok(predictions)
-    }
-
-    /// `[low, p50, high, p90, p99]`; what the model has no output for is the floor, and replaced later.
-    fn levels(&self, margins: &[f32], base: f64, floor: f64) -> [f64; 5] {
-        let mut levels = [floor; 5];
+    pub fn answer(
+        &self,
+        margins: &[f32],
+        fields: &[f64],
+        features: &[f32],
+        distance_km: Option<f64>,
+    ) -> Result<Answer> {
+        // Without coordinates there is no floor: a target may even be negative.
+        let floor = distance_km.map_or(f64::NEG_INFINITY, geo::floor_ms);
+        let base = self.base.map_or(0.0, |Base { feature, add }| libm::log(f64::from(features[feature]) + add));
+        // In target space first: what the model has no output for stays there, and is replaced later.
+        let mut levels = [f64::NEG_INFINITY; 5];
         for ((name, offset), margin) in self.outputs.iter().zip(margins) {
-            let level = f64::from(*margin) + base + offset;
-            let level = if self.transform == Transform::Log { libm::exp(level) } else { level };
-            levels[*name as usize] = level.max(floor);
+            levels[*name as usize] = f64::from(*margin) + base + offset;
         }
-        levels
+        let [low, p50, high, p90, p99] = levels;
+        let targets = sort3(low, p50, high);
+        let level = |target: f64| match self.transform {
+            Transform::Log => libm::exp(target).max(floor),
+            Transform::Identity => target.max(floor),
+        };
+        let [low, p50, high] = targets.map(level);
+        let distance_km = distance_km.unwrap_or(f64::NAN);
+        let mut answer =
+            Answer { low, p50, high, p90: floor, p99: floor, median: None, scale: None, floor, distance_km };
+        if let Some(spread) = &self.spread {
+            // Away from the floor the logarithms are at hand.
+            answer.median = (low > floor).then(|| PathMedian::from_logarithms(p50, targets));
+            answer.scale = Some(spread.scale(fields));
+            [answer.p90, answer.p99] = answer.measurement().p90_and_p99();
+        } else {
+            (answer.p90, answer.p99) = (level(p90), level(p99));
+        }
+        answer.p90 = answer.p90.max(p50);
+        answer.p99 = answer.p99.max(answer.p90);
+        // As f32, because that is what callers get.
+        let finite = answer.numbers()[..5].iter().all(|number| number.is_finite());
+        if !finite {
+            return Err(Error::new(
+                ErrorKind::InferenceFailed,
+                "the model gave something that is not a finite number; train it again, on targets within the range of an f32",
+            ));
+        }
+        Ok(answer)
     }
 }
 
 impl SpreadPlan {
-    fn scale(&self, row: &[f64]) -> f64 {
+    fn scale(&self, fields: &[f64]) -> f64 {
         let scales = self.fields.iter().map(|(field, scales)| {
-            category_index(row[*field]).and_then(|index| scales.get(index)).copied().unwrap_or(self.missing)
+            category_index(fields[*field]).and_then(|index| scales.get(index)).copied().unwrap_or(self.missing)
         });
         scales.fold(0.0, f64::max)
     }
 }
 
-fn sort3(a: f64, b: f64, c: f64) -> (f64, f64, f64) {
+fn sort3(a: f64, b: f64, c: f64) -> [f64; 3] {
     let (a, b) = (a.min(b), a.max(b));
     let (b, c) = (b.min(c), b.max(c));
-    (a.min(b), a.max(b), c)
-}
-
-/// The quantile at `p` of `sigma · Z + scale · (E − ln 2)`, Z standard normal and E exponential with mean 1: how far, in
-/// log space, one measurement lies above the predicted median when the path's own median is uncertain.
-///
-/// The sum is an exponentially modified Gaussian (Grushka 1972, Analytical Chemistry 44 (11)), whose distribution
-/// function is Φ(y/σ) − T with T = exp(σ²/2θ² − y/θ) · Φ(y/σ − σ/θ) and density T/θ; solved by Newton's method inside a
-/// bracket that halves where Newton leaves it.
-fn excess_quantile(Level { p, z }: Level, sigma: f64, scale: f64) -> f64 {
-    let shift = scale * std::f64::consts::LN_2;
-    let exponential = -scale * libm::log1p(-p);
-    if sigma <= scale * 1e-6 {
-        return exponential - shift;
-    }
-    let ratio = sigma / scale;
-    if ratio > 30.0 {
-        // Skewness below 1e-4: the sum is normal, and exp(σ²/2θ²) would soon overflow.
-        return scale + z * libm::sqrt(sigma * sigma + scale * scale) - shift;
-    }
-    let (mut low, mut high) = (sigma * z, sigma * z + exponential + scale + sigma);
-    let mut y = scale + z * libm::sqrt(sigma * sigma + scale * scale);
-    for _ in 0..60 {
-        let tail = libm::exp(0.5 * ratio * ratio - y / scale) * normal_cdf(y / sigma - ratio);
-        let error = normal_cdf(y / sigma) - tail - p;
-        if error > 0.0 {
-            high = y;
-        } else {
-            low = y;
-        }
-        let newton = y - error * scale / tail;
-        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-        if (next - y).abs() <= 1e-12 * (1.0 + y.abs()) {
-            return next - shift;
-        }
-        y = next;
-    }
-    y - shift
-}
-
-fn normal_cdf(z: f64) -> f64 {
-    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
+    [a.min(b), a.max(b), c]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The distribution function of the excess, by numerical integration over the exponential part.
-    fn excess_cdf(x: f64, sigma: f64, scale: f64) -> f64 {
-        let steps = 200_000;
-        let width = 40.0 / f64::from(steps);
-        (0..steps)
-            .map(|step| {
-                let e = (f64::from(step) + 0.5) * width;
-                libm::exp(-e) * normal_cdf((x - scale * (e - std::f64::consts::LN_2)) / sigma) * width
-            })
-            .sum()
-    }
-
-    #[test]
-    fn excess_quantile_agrees_with_numerical_integration() {
-        for level in [P90, P99] {
-            for (sigma, scale) in [(0.05, 0.2), (0.2, 0.05), (0.3, 0.011), (0.01, 0.3), (0.2, 0.2), (0.31, 0.01)] {
-                let x = excess_quantile(level, sigma, scale);
-                let found = excess_cdf(x, sigma, scale);
-                assert!(
-                    (found - level.p).abs() < 1e-4,
-                    "p {}, sigma {sigma}, scale {scale}: x {x}, cdf {found}",
-                    level.p
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn without_path_uncertainty_the_excess_is_exponential() {
-        let expected = 0.1 * (10.0_f64.ln() - std::f64::consts::LN_2);
-        assert!((excess_quantile(P90, 0.0, 0.1) - expected).abs() < 1e-12);
-    }
-
     #[test]
     fn sort3_sorts() {
         for (a, b, c) in
             [(1.0, 2.0, 3.0), (3.0, 2.0, 1.0), (2.0, 3.0, 1.0), (2.0, 1.0, 3.0), (3.0, 1.0, 2.0), (1.0, 1.0, 0.0)]
         {
-            let (x, y, z) = sort3(a, b, c);
+            let [x, y, z] = sort3(a, b, c);
             assert!(x <= y && y <= z && x + y + z == a + b + c);
         }
     }

@@ -1,26 +1,36 @@
 //! The predictor: a model file, loaded and checked, that answers.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use ndarray::{Array2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::Batch;
-use crate::encode::{EncodedRows, category_index};
+use crate::encode::{Encode, EncodedRows, Encoder, Input};
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::FeaturePlan;
-use crate::prediction::{Calibration, Prediction, Predictions, Warning, WarningCode};
+use crate::features::{FeaturePlan, Matrix};
+use crate::judgement::{self, Judgement};
+use crate::notes::{NotePlan, Notes};
+use crate::path::{Endpoint, Ends};
+use crate::prediction::{Answer, Calibration, Prediction, Predictions};
+use crate::ranking::{self, Candidate, Ranked};
 use crate::row::Row;
 use crate::runtime::{SessionOptions, SessionPool};
-use crate::schema::{FieldKind, GoldenRow, METADATA_KEY, Schema};
+use crate::schema::{GoldenRow, METADATA_KEY, Schema};
 
 /// The bundled model's file.
+#[cfg(feature = "bundled-model")]
 const BUNDLED_MODEL: &[u8] = include_bytes!("../assets/latency.onnx");
 
 /// Relative tolerance of golden rows: a model must load on every CPU, and CPUs differ in the last bits of ONNX Runtime's
 /// sums.
 const GOLDEN_TOLERANCE: f64 = 1e-5;
+
+/// Rows that go through the model at once: their matrix stays in the cache.
+const CHUNK_ROWS: usize = 1024;
 
 /// A loaded model. Cheap to clone, and shared between threads without locking by its user.
 ///
@@ -38,15 +48,25 @@ pub struct Predictor(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    schema: Schema,
+    encoder: Encoder,
     plan: FeaturePlan,
     calibration: Calibration,
+    notes: NotePlan,
     pool: SessionPool,
     info: ModelInfo,
 }
 
 /// What is loaded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// ```
+/// # fn main() -> latency_core::Result<()> {
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let info = predictor.model_info();
+/// assert_eq!((info.name.as_str(), info.version.len()), ("latency", 12));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelInfo {
     /// The model's name.
@@ -54,7 +74,7 @@ pub struct ModelInfo {
     /// The first 12 hex digits of the file's SHA-256.
     pub version: String,
     /// What evaluates the trees.
-    pub engine: &'static str,
+    pub engine: Cow<'static, str>,
     /// SHA-256 of the model file, hex.
     pub sha256: String,
     /// Size of the model file, bytes.
@@ -66,7 +86,15 @@ pub struct ModelInfo {
 }
 
 /// The short form of [`ModelInfo`] that stands beside predictions over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// ```
+/// # fn main() -> latency_core::Result<()> {
+/// let predictor = latency_core::Predictor::bundled()?;
+/// assert_eq!(predictor.model_info().tag().engine, "onnxruntime");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelTag<'a> {
     /// The model's name.
     pub name: &'a str,
@@ -78,9 +106,17 @@ pub struct ModelTag<'a> {
 
 impl ModelInfo {
     /// Name, version and engine.
+    ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert_eq!(predictor.model_info().tag().name, "latency");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn tag(&self) -> ModelTag<'_> {
-        ModelTag { name: &self.name, version: &self.version, engine: self.engine }
+        ModelTag { name: &self.name, version: &self.version, engine: &self.engine }
     }
 }
 
@@ -94,7 +130,8 @@ pub struct PredictorBuilder {
 
 #[derive(Debug, Clone)]
 enum ModelSource {
-    Bundled,
+    /// The bundled model, if this build has one.
+    Default,
     File(PathBuf),
     Bytes(Vec<u8>),
 }
@@ -102,161 +139,423 @@ enum ModelSource {
 impl Predictor {
     /// The model that ships inside this crate.
     ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert_eq!(predictor.model_info().name, "latency");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::RuntimeNotLoaded`] if no ONNX Runtime library is found; the message says where it was looked for.
+    #[cfg(feature = "bundled-model")]
     pub fn bundled() -> Result<Self> {
         Self::builder().build()
     }
 
     /// Starts from the bundled model with default options.
+    ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = latency_core::Predictor::builder().sessions(2).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn builder() -> PredictorBuilder {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         PredictorBuilder {
-            model: ModelSource::Bundled,
+            model: ModelSource::Default,
             options: SessionOptions { sessions: cores, threads: 1, library: None, library_folders: Vec::new() },
             check_golden_rows: true,
         }
     }
 
     /// The file of the bundled model.
+    ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// use latency_core::Predictor;
+    ///
+    /// let same = Predictor::builder().bytes(Predictor::bundled_model()).build()?;
+    /// assert_eq!(same.model_info(), Predictor::bundled()?.model_info());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "bundled-model")]
     #[must_use]
     pub fn bundled_model() -> &'static [u8] {
         BUNDLED_MODEL
     }
 
-    /// Predicts one path. Equal to the bit to the same row in a batch.
+    /// Predicts one path, given as a [`Path`] or as a [`Row`](crate::Row) by names. Equal to the bit to the same row in
+    /// a batch.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = Predictor::bundled()?;
+    /// let by_path = predictor.predict(&Path::between("51.51,-0.13", "35.68,139.69")?)?;
+    /// let row = Row::new().with("src_lat", 51.51).with("src_lon", -0.13).with("dst_lat", 35.68).with("dst_lon", 139.69);
+    /// assert_eq!(predictor.predict(&row)?, by_path);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// An error of group [`Input`](crate::ErrorGroup::Input) that names the field, if the row does not fit the model's
+    /// An error of group [`Input`](crate::ErrorGroup::Input) that names the field, if the input does not fit the model's
     /// schema: a required field missing, an unknown one, a value that is not allowed.
-    pub fn predict(&self, row: &Row) -> Result<Prediction> {
-        let rows = self.0.schema.encode_row(row)?;
-        let predictions = self.predict_encoded(rows).map_err(Error::without_row)?;
-        predictions.get(0).ok_or_else(|| Error::new(ErrorKind::InferenceFailed, "the model gave no answer"))
+    pub fn predict(&self, input: &(impl Input + ?Sized)) -> Result<Prediction> {
+        self.answer(input).map(|(_, prediction)| prediction)
     }
 
     /// Predicts many paths. Row i of the answer belongs to row i of the batch; an empty batch gives an empty answer.
     ///
+    /// ```
+    /// use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London", "Paris"]).with("dst", ["Tokyo", "Tokyo"]);
+    /// assert_eq!(Predictor::bundled()?.predict_batch(&batch)?.p50_ms.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`predict`](Self::predict), naming the first row at fault, and [`ErrorKind::InvalidBatch`] if the columns do
     /// not fit together. Columns that the model does not know are no error: they are listed in
-    /// [`Predictions::ignored_columns`].
+    /// [`Notes::ignored_columns`].
     pub fn predict_batch(&self, batch: &Batch<'_>) -> Result<Predictions> {
-        self.predict_encoded(self.0.schema.encode_batch(batch)?)
+        self.predict_encoded(&self.schema().encode_batch(batch)?)
     }
 
-    /// Predicts many rows, each of which may fail alone: what an array of JSON objects needs.
+    /// Predicts many paths into the caller's memory: one row for each row of the batch, one column for each of the
+    /// [`NUMBERS`](crate::NUMBERS), which are the first five for models without coordinates. Any layout will do; a
+    /// column-major array holds each number in one piece.
+    ///
+    /// ```
+    /// use latency_core::{Batch, NUMBERS, Predictor};
+    /// use ndarray::Array2;
+    /// # fn main() -> latency_core::Result<()> {
+    /// let mut numbers = Array2::zeros((2, NUMBERS.len()));
+    /// let batch = Batch::new().with("src", ["London", "Paris"]).with("dst", ["Tokyo", "Tokyo"]);
+    /// Predictor::bundled()?.predict_batch_into(&batch, numbers.view_mut())?;
+    /// assert!(numbers[[1, 0]] > 95.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict_batch`](Self::predict_batch), and [`ErrorKind::InvalidBatch`] if the array has another shape. What it
+    /// holds after an error is not defined.
+    pub fn predict_batch_into(&self, batch: &Batch<'_>, mut numbers: ArrayViewMut2<'_, f32>) -> Result<Notes> {
+        let rows = self.schema().encode_batch(batch)?;
+        let columns = if self.schema().coordinates.is_some() { 7 } else { 5 };
+        if numbers.dim() != (rows.rows, columns) {
+            let (found_rows, found_columns) = numbers.dim();
+            return Err(Error::new(
+                ErrorKind::InvalidBatch,
+                format!(
+                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and                      {columns} columns",
+                    rows.rows
+                ),
+            ));
+        }
+        self.run(&rows, |index, answer| {
+            numbers.row_mut(index).iter_mut().zip(answer.numbers()).for_each(|(cell, number)| *cell = number);
+        })
+    }
+
+    /// Predicts many inputs, each of which may fail alone: what an array of JSON objects needs.
+    ///
+    /// ```
+    /// use latency_core::{Predictor, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let rows = [Row::between("London", "Tokyo")?, Row::new().with("src_lat", 91)];
+    /// let answers = Predictor::bundled()?.predict_rows(rows.iter().map(Ok))?;
+    /// assert!(answers[0].is_ok() && answers[1].is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Only what concerns all rows, such as [`ErrorKind::InferenceFailed`].
-    pub fn predict_rows<'r>(&self, rows: impl IntoIterator<Item = Result<&'r Row>>) -> Result<Vec<Result<Prediction>>> {
-        let mut good = EncodedRows { values: Vec::new(), rows: 0, ignored: Vec::new() };
-        let answers: Vec<Result<()>> = rows
-            .into_iter()
-            .map(|row| {
-                good.values.extend(self.0.schema.encode_row(row?)?.values);
-                good.rows += 1;
-                Ok(())
-            })
-            .collect();
-        let predictions = self.predict_encoded(good)?;
+    pub fn predict_rows<'r, I: Input + 'r>(
+        &self,
+        inputs: impl IntoIterator<Item = Result<&'r I>>,
+    ) -> Result<Vec<Result<Prediction>>> {
+        let mut good = EncodedRows::default();
+        let answers: Vec<Result<()>> = inputs.into_iter().map(|input| good.push(&self.0.encoder, input?)).collect();
+        let predictions = self.predict_encoded(&good)?;
         let mut predictions = predictions.iter();
         answers
             .into_iter()
             .map(|answer| match answer {
-                Ok(()) => predictions
-                    .next()
-                    .map(Ok)
-                    .ok_or_else(|| Error::new(ErrorKind::InferenceFailed, "the model gave too few answers")),
+                Ok(()) => predictions.next().map(Ok).ok_or_else(no_answer),
                 Err(error) => Ok(Err(error)),
             })
             .collect()
     }
 
+    /// Orders candidates by their predicted median RTT from `src`, the lowest first, each with the probability that it is
+    /// the best, and that one measurement stays within `budget_ms` if that is given.
+    ///
+    /// **Method.** The logarithm of each path's median is taken as normal, with a standard deviation of its own on each
+    /// side that puts 5 % below `low_ms` and 5 % above `high_ms`; the medians of different candidates are taken as
+    /// independent, and the probability that each is the lowest is integrated numerically. What all candidates share,
+    /// such as a slow access at the source, makes them no less distinguishable in truth, so that a clear winner tends to
+    /// be clearer than its `p_best` says. The budget is compared with the distribution that `p90_ms` and `p99_ms` come
+    /// from: that median, with the scatter of single measurements around it.
+    ///
+    /// ```
+    /// use latency_core::{Endpoint, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let regions = [Endpoint::find("aws:us-east-1")?, Endpoint::find("aws:eu-west-2")?];
+    /// let ranked = Predictor::bundled()?.rank(&Endpoint::find("Madrid")?, &regions, None)?;
+    /// assert_eq!(ranked[0].index, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for models without coordinates, [`ErrorKind::InvalidField`] if the budget is no number
+    /// above 0, and what the model does not know of an end, with the candidate's index as [`Error::row`].
+    pub fn rank(&self, src: &Endpoint, candidates: &[Endpoint], budget_ms: Option<f64>) -> Result<Vec<Ranked>> {
+        self.rank_encoded(candidates.iter().map(|dst| Ends { src, dst }), budget_ms)
+    }
+
+    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`](crate::Row)s.
+    ///
+    /// ```
+    /// use latency_core::{Predictor, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let rows = [Row::between("Madrid", "Tokyo")?, Row::between("Madrid", "Paris")?.with("src_access", "wifi")];
+    /// let ranked = Predictor::bundled()?.rank_paths(&rows, Some(50.0))?;
+    /// assert_eq!(ranked[0].index, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`rank`](Self::rank).
+    pub fn rank_paths<'r, I: Input + 'r>(
+        &self,
+        paths: impl IntoIterator<Item = &'r I>,
+        budget_ms: Option<f64>,
+    ) -> Result<Vec<Ranked>> {
+        self.rank_encoded(paths, budget_ms)
+    }
+
+    /// How long to wait for an answer over this path: the RTT that one measurement stays below with probability
+    /// `quantile`, 0.5 to 0.999.
+    ///
+    /// It is the round trip of one small packet, from the distribution that `p90_ms` and `p99_ms` come from. Add what the
+    /// other side needs to answer; opening a TCP connection with TLS 1.3 takes two such round trips. Beyond 0.9 it is
+    /// an extrapolation, as `p99_ms` is.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let timeout = Predictor::bundled()?.timeout(&Path::between("London", "Tokyo")?, 0.99)?;
+    /// assert_eq!(timeout.timeout_ms, timeout.prediction.p99_ms);
+    /// let wait = std::time::Duration::from_secs_f32(timeout.timeout_ms / 1000.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidField`] for other quantiles, [`ErrorKind::Unsupported`] for models without coordinates, and
+    /// the errors of [`predict`](Self::predict).
+    pub fn timeout(&self, path: &(impl Input + ?Sized), quantile: f64) -> Result<Timeout> {
+        self.require_coordinates("timeout")?;
+        if !(0.5..=0.999).contains(&quantile) {
+            return Err(Error::new(
+                ErrorKind::InvalidField,
+                format!("found {quantile}; allowed: a number from 0.5 to 0.999, beyond which nothing was measured"),
+            )
+            .with_field("quantile"));
+        }
+        let (answer, prediction) = self.answer(path)?;
+        let timeout_ms = (answer.measurement().quantile(quantile) as f32).max(prediction.p50_ms);
+        Ok(Timeout { timeout_ms, quantile, prediction })
+    }
+
+    /// Whether a measured RTT can be true for this path: plausible, slow, suspicious or impossible.
+    ///
+    /// Below the floor it is suspicious; below light in vacuum it is impossible, after the distance is shortened by as much
+    /// as the positions of both ends may be wrong ([`Endpoint::with_uncertainty_km`]). Beyond the 99 % quantile of one
+    /// measurement it is slow.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor, Verdict};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let path = Path::between("London", "Tokyo")?;
+    /// let predictor = Predictor::bundled()?;
+    /// for (measured_ms, verdict) in
+    ///     [(30.0, Verdict::Impossible), (80.0, Verdict::Suspicious), (240.0, Verdict::Plausible), (2000.0, Verdict::Slow)]
+    /// {
+    ///     assert_eq!(predictor.judge(&path, measured_ms)?.verdict, verdict);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidField`] if the measurement is no number above 0, [`ErrorKind::Unsupported`] for models without
+    /// coordinates, and the errors of [`predict`](Self::predict).
+    pub fn judge(&self, path: &(impl Input + ?Sized), measured_ms: f64) -> Result<Judgement> {
+        self.require_coordinates("judge")?;
+        require_positive("measured_ms", measured_ms)?;
+        let (answer, prediction) = self.answer(path)?;
+        Ok(judgement::judge(
+            measured_ms,
+            answer.distance_km(),
+            path.uncertainty_km(),
+            &answer.measurement(),
+            prediction,
+        ))
+    }
+
     /// The f32 matrix that the trees see for a batch, row-major, one column per feature of the schema.
+    ///
+    /// ```
+    /// use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = Predictor::bundled()?;
+    /// let matrix = predictor.features(&Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]))?;
+    /// assert_eq!(matrix.dim(), (1, predictor.schema().features.len()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`predict_batch`](Self::predict_batch).
-    pub fn features(&self, batch: &Batch<'_>) -> Result<ndarray::Array2<f32>> {
-        featurize(&self.0.schema, batch)
+    pub fn features(&self, batch: &Batch<'_>) -> Result<Array2<f32>> {
+        matrix(&self.0.plan, &self.schema().encode_batch(batch)?)
     }
 
     /// What the model takes and gives.
+    ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert!(predictor.schema().field("src_lat").unwrap().required);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn schema(&self) -> &Schema {
-        &self.0.schema
+        &self.0.encoder.schema
     }
 
     /// What is loaded.
+    ///
+    /// ```
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert!(predictor.model_info().sha256.starts_with(&predictor.model_info().version));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn model_info(&self) -> &ModelInfo {
         &self.0.info
     }
 
-    fn predict_encoded(&self, rows: EncodedRows) -> Result<Predictions> {
-        let inner = &*self.0;
-        let matrix = inner.plan.matrix(&rows);
-        let predict = |margins: &[f32]| inner.calibration.apply(margins, &rows, &matrix);
-        // ONNX Runtime refuses matrices without rows.
-        let predictions = if rows.rows == 0 {
-            predict(&[])?
-        } else {
-            inner.pool.run(&matrix.values, rows.rows, inner.plan.width(), predict)??
-        };
-        Ok(Predictions {
-            warnings: self.warnings(&rows, &matrix.distances_km),
-            ignored_columns: rows.ignored,
-            ..predictions
-        })
+    fn answer(&self, input: &(impl Input + ?Sized)) -> Result<(Answer, Prediction)> {
+        let mut rows = EncodedRows::default();
+        rows.push(&self.0.encoder, input)?;
+        let mut predictions = Predictions::with_capacity(1, self.schema().coordinates.is_some());
+        let mut found = None;
+        predictions.notes = self
+            .run(&rows, |_, answer| {
+                predictions.push(&answer.numbers());
+                found = Some(*answer);
+            })
+            .map_err(Error::without_row)?;
+        found.zip(predictions.get(0)).ok_or_else(no_answer)
     }
 
-    fn warnings(&self, rows: &EncodedRows, distances_km: &[f64]) -> Vec<(usize, Warning)> {
-        let schema = &self.0.schema;
-        let mut warnings = Vec::new();
-        let out_of_range =
-            |field: &str, message: String| Warning { code: WarningCode::OutOfRange, field: field.to_owned(), message };
-        let seen_distance = schema.coordinates.as_ref().and_then(|coordinates| coordinates.seen_distance_km);
-        for (index, row) in rows.values.chunks_exact(schema.fields.len().max(1)).enumerate() {
-            for (field, value) in schema.fields.iter().zip(row).filter(|(_, value)| !value.is_nan()) {
-                let message = match &field.kind {
-                    FieldKind::Number { seen: Some([low, high]), .. } if value < low || value > high => {
-                        format!("found {value}; training saw {low} to {high}: the prediction is an extrapolation")
-                    }
-                    FieldKind::Category { categories, seen } => {
-                        match category_index(*value).and_then(|index| categories.get(index)) {
-                            Some(word) if !seen.contains(word) => format!(
-                                "found {word}; training saw {}: the prediction is an extrapolation",
-                                if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
-                            ),
-                            _ => continue,
-                        }
-                    }
-                    FieldKind::Number { .. } => continue,
-                };
-                warnings.push((index, out_of_range(&field.name, message)));
-            }
-            if let (Some([low, high]), Some(distance)) = (seen_distance, distances_km.get(index))
-                && !(low..=high).contains(distance)
-            {
-                let message = format!(
-                    "found {distance:.0} km; training saw {low:.0} to {high:.0} km: the prediction is an extrapolation"
-                );
-                warnings.push((index, out_of_range("distance_km", message)));
+    fn predict_encoded(&self, rows: &EncodedRows) -> Result<Predictions> {
+        let mut predictions = Predictions::with_capacity(rows.rows, self.schema().coordinates.is_some());
+        predictions.notes = self.run(rows, |_, answer| predictions.push(&answer.numbers()))?;
+        Ok(predictions)
+    }
+
+    fn rank_encoded(
+        &self,
+        paths: impl IntoIterator<Item = impl Encode>,
+        budget_ms: Option<f64>,
+    ) -> Result<Vec<Ranked>> {
+        self.require_coordinates("rank")?;
+        if let Some(budget) = budget_ms {
+            require_positive("budget_ms", budget)?;
+        }
+        let mut rows = EncodedRows::default();
+        for (index, path) in paths.into_iter().enumerate() {
+            rows.push(&self.0.encoder, &path).map_err(|error| error.with_row(index))?;
+        }
+        let mut candidates = Vec::with_capacity(rows.rows);
+        let mut predictions = Predictions::with_capacity(rows.rows, true);
+        predictions.notes = self.run(&rows, |_, answer| {
+            predictions.push(&answer.numbers());
+            candidates.push(Candidate { median: answer.median(), measurement: answer.measurement() });
+        })?;
+        Ok(ranking::rank(&candidates, predictions.iter(), budget_ms))
+    }
+
+    /// Features, trees, calibration, notes; `take` gets each row's answer in order.
+    fn run(&self, rows: &EncodedRows, mut take: impl FnMut(usize, &Answer)) -> Result<Notes> {
+        let Inner { encoder, plan, calibration, notes: note_plan, pool, .. } = &*self.0;
+        let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
+        let mut notes = note_plan.start(rows);
+        let mut matrix = Matrix::default();
+        for (chunk, values) in rows.values.chunks(CHUNK_ROWS * fields).enumerate() {
+            plan.fill(values, &mut matrix);
+            let distance_km = |row: usize| matrix.distances_km.get(row).copied();
+            let count = values.len() / fields;
+            pool.run(&matrix.values, count, width, |margins| {
+                for row in 0..count {
+                    let index = chunk * CHUNK_ROWS + row;
+                    let answer = calibration
+                        .answer(
+                            &margins[row * outputs..(row + 1) * outputs],
+                            &values[row * fields..(row + 1) * fields],
+                            &matrix.values[row * width..(row + 1) * width],
+                            distance_km(row),
+                        )
+                        .map_err(|error| error.with_row(index))?;
+                    take(index, &answer);
+                }
+                Ok(())
+            })??;
+            for (row, values) in values.chunks_exact(fields).enumerate() {
+                note_plan.note(&mut notes, &encoder.schema, chunk * CHUNK_ROWS + row, values, distance_km(row));
             }
         }
-        warnings
+        Ok(notes)
+    }
+
+    fn require_coordinates(&self, question: &str) -> Result<()> {
+        if self.schema().coordinates.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("this model knows no places, which `{question}` needs; use `predict`, or a model with coordinates"),
+        ))
     }
 
     fn check_golden_rows(&self) -> Result<()> {
-        if self.0.schema.golden.is_empty() {
+        if self.schema().golden.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidSchema,
                 "the model holds no golden rows to check; write it again with `latency train`",
             ));
         }
-        for (index, GoldenRow { row, prediction: expected }) in self.0.schema.golden.iter().enumerate() {
-            let found = self.predict(&row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect())?;
+        for (index, GoldenRow { row, prediction: expected }) in self.schema().golden.iter().enumerate() {
+            let row: Row = row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let found = self.predict(&row)?;
             for (name, number) in found.numbers() {
                 let expected = expected.get(name).copied().unwrap_or(f32::NAN);
                 let difference = (f64::from(number) - f64::from(expected)).abs();
@@ -277,23 +576,66 @@ impl Predictor {
     }
 }
 
+fn no_answer() -> Error {
+    Error::new(ErrorKind::InferenceFailed, "the model gave too few answers")
+}
+
+fn require_positive(field: &str, ms: f64) -> Result<()> {
+    if ms.is_finite() && ms > 0.0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidField, format!("found {ms}; allowed: a number above 0 (ms)")).with_field(field))
+}
+
+/// How long to wait, as [`Predictor::timeout`] gives it.
+///
+/// ```
+/// use latency_core::{Path, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let timeout = Predictor::bundled()?.timeout(&Path::between("London", "Tokyo")?, 0.95)?;
+/// assert!(timeout.timeout_ms > timeout.prediction.p90_ms && timeout.timeout_ms < timeout.prediction.p99_ms);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Timeout {
+    /// The RTT that one measurement stays below with probability `quantile`, ms.
+    pub timeout_ms: f32,
+    /// The quantile that was asked for.
+    pub quantile: f64,
+    /// What is predicted for the path.
+    #[serde(flatten)]
+    pub prediction: Prediction,
+}
+
 /// The f32 matrix that a model with this schema would see, row-major, one column per feature: what training uses.
+///
+/// ```
+/// use latency_core::{Batch, Predictor, featurize};
+/// # fn main() -> latency_core::Result<()> {
+/// let predictor = Predictor::bundled()?;
+/// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]);
+/// assert_eq!(featurize(predictor.schema(), &batch)?, predictor.features(&batch)?);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// As [`Predictor::predict_batch`].
-pub fn featurize(schema: &Schema, batch: &Batch<'_>) -> Result<ndarray::Array2<f32>> {
-    let plan = FeaturePlan::new(schema);
-    let rows = schema.encode_batch(batch)?;
-    let shape = (rows.rows, plan.width());
-    let values = plan.matrix(&rows).values;
-    ndarray::Array2::from_shape_vec(shape, values)
+pub fn featurize(schema: &Schema, batch: &Batch<'_>) -> Result<Array2<f32>> {
+    matrix(&FeaturePlan::new(schema), &schema.encode_batch(batch)?)
+}
+
+fn matrix(plan: &FeaturePlan, rows: &EncodedRows) -> Result<Array2<f32>> {
+    Array2::from_shape_vec((rows.rows, plan.width()), plan.matrix(&rows.values).values)
         .map_err(|error| Error::new(ErrorKind::InvalidBatch, "the matrix has an impossible shape").with_source(error))
 }
 
 impl PredictorBuilder {
     /// Loads this file instead of the bundled model.
     #[must_use]
-    pub fn file(mut self, path: impl AsRef<Path>) -> Self {
+    pub fn file(mut self, path: impl AsRef<FilePath>) -> Self {
         self.model = ModelSource::File(path.as_ref().to_path_buf());
         self
     }
@@ -321,7 +663,7 @@ impl PredictorBuilder {
 
     /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
     #[must_use]
-    pub fn library(mut self, path: impl AsRef<Path>) -> Self {
+    pub fn library(mut self, path: impl AsRef<FilePath>) -> Self {
         self.options.library = Some(path.as_ref().to_path_buf());
         self
     }
@@ -329,7 +671,7 @@ impl PredictorBuilder {
     /// A folder to look for the ONNX Runtime library in, if neither [`library`](Self::library) nor the environment names
     /// one: how bindings name the copy that their package brings.
     #[must_use]
-    pub fn library_folder(mut self, folder: impl AsRef<Path>) -> Self {
+    pub fn library_folder(mut self, folder: impl AsRef<FilePath>) -> Self {
         self.options.library_folders.push(folder.as_ref().to_path_buf());
         self
     }
@@ -350,7 +692,16 @@ impl PredictorBuilder {
     pub fn build(self) -> Result<Predictor> {
         let read;
         let model: &[u8] = match &self.model {
-            ModelSource::Bundled => BUNDLED_MODEL,
+            #[cfg(feature = "bundled-model")]
+            ModelSource::Default => BUNDLED_MODEL,
+            #[cfg(not(feature = "bundled-model"))]
+            ModelSource::Default => {
+                return Err(Error::new(
+                    ErrorKind::ModelNotReadable,
+                    "found no model to load: this build brings none; name one with `file` or `bytes`, or build latency-core \
+                     with its feature `bundled-model`",
+                ));
+            }
             ModelSource::Bytes(bytes) => bytes,
             ModelSource::File(path) => {
                 read = read_model(path)?;
@@ -365,7 +716,7 @@ impl PredictorBuilder {
     }
 }
 
-fn read_model(path: &Path) -> Result<Vec<u8>> {
+fn read_model(path: &FilePath) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         Error::new(
             ErrorKind::ModelNotReadable,
@@ -405,14 +756,14 @@ fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
     let info = ModelInfo {
         name: schema.name.clone(),
         version: sha256[..12].to_owned(),
-        engine: "onnxruntime",
+        engine: Cow::Borrowed("onnxruntime"),
         sha256,
         bytes: model.len(),
         features: plan.width(),
         provenance: schema.provenance.clone(),
     };
-    let calibration = Calibration::new(&schema);
-    Ok(Predictor(Arc::new(Inner { schema, plan, calibration, pool, info })))
+    let (calibration, notes) = (Calibration::new(&schema), NotePlan::new(&schema));
+    Ok(Predictor(Arc::new(Inner { encoder: Encoder::new(schema), plan, calibration, notes, pool, info })))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -78,6 +78,8 @@ pub struct Row {
     pub(crate) implied: Vec<String>,
     /// Whether an end was given as a place or a group of values.
     pub(crate) nested: bool,
+    /// How far from its position each end may be, where the kind of its place says so, km.
+    pub(crate) uncertainty_km: [Option<f64>; 2],
 }
 
 /// A value, by the flat name of its field.
@@ -244,6 +246,7 @@ impl Row {
     /// `shown` is what the caller calls the field that holds the name.
     fn set_place(&mut self, end: &str, shown: &str, name: &str) -> Result<()> {
         let place = find_place(shown, name)?;
+        self.uncertainty_km[usize::from(end == "dst")] = Some(place.uncertainty_km());
         self.set_once(&format!("{end}_lat"), place.lat.into(), Some(shown))?;
         self.set_once(&format!("{end}_lon"), place.lon.into(), Some(shown))?;
         let field = format!("{end}_provider");

@@ -157,7 +157,7 @@ fn batches_take_names_of_places_and_ignore_columns_they_do_not_know() {
         .with("dst", Column::from(["Tokyo", "LHR"].as_slice()))
         .with("note", Column::from(["a", "b"].as_slice()));
     let predictions = predictor.predict_batch(&places).unwrap();
-    assert_eq!(predictions.ignored_columns, ["note"]);
+    assert_eq!(predictions.notes.ignored_columns, ["note"]);
     for (index, (src, dst)) in [("London", "Tokyo"), ("aws:us-east-1", "LHR")].into_iter().enumerate() {
         let single = predictor.predict(&Row::between(src, dst).unwrap()).unwrap();
         assert_eq!(predictions.get(index), Some(single));
@@ -174,7 +174,7 @@ fn nothing_in_nothing_out() {
     let predictor = predictor();
     let predictions = predictor.predict_batch(&Batch::new()).unwrap();
     assert!(predictions.is_empty() && predictions.floor_ms == Some(Vec::new()));
-    assert!(predictor.predict_rows([]).unwrap().is_empty());
+    assert!(predictor.predict_rows::<Row>([]).unwrap().is_empty());
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Prediction {
     pub distance_km: Option<f64>,
     /// What to know before relying on it; empty if there is nothing.
     pub warnings: Vec<Warning>,
+    /// The optional fields that were not given, by their flat names; the model took them as unknown.
+    pub missing: Vec<String>,
 }
 
 /// Something to know about a prediction.
@@ -54,6 +56,7 @@ impl From<latency_core::Prediction> for Prediction {
             floor_ms: prediction.floor_ms.map(shortest),
             distance_km: prediction.distance_km.map(shortest),
             warnings: prediction.warnings.into_iter().map(Warning::from).collect(),
+            missing: prediction.missing.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -16,7 +16,7 @@ const FLAT = { src_lat: 51.51, src_lon: -0.13, dst_lat: 35.68, dst_lon: 139.69, 
 
 test('the bundled model predicts', () => {
   const found = bundled.predictSync({ src: 'London', dst: TOKYO })
-  const names = ['distance_km', 'floor_ms', 'high_ms', 'low_ms', 'p50_ms', 'p90_ms', 'p99_ms', 'warnings']
+  const names = ['distance_km', 'floor_ms', 'high_ms', 'low_ms', 'missing', 'p50_ms', 'p90_ms', 'p99_ms', 'warnings']
   assert.deepEqual(Object.keys(found).sort(), names)
   assert.equal(Object.getPrototypeOf(found), Object.prototype)
   assert.ok(found.floor_ms > 90 && found.floor_ms < 100, `floor ${found.floor_ms}`)
@@ -93,7 +93,7 @@ test('what a getter or a proxy throws arrives as it is', () => {
 
 test('a model without places has no floor and no distance: absent, not null', () => {
   const found = own.predictSync({ hops: 3, link: 'fibre' })
-  assert.deepEqual(found, { p50_ms: 10, low_ms: 9, high_ms: 11, p90_ms: 12, p99_ms: 13, warnings: [] })
+  assert.deepEqual(found, { p50_ms: 10, low_ms: 9, high_ms: 11, p90_ms: 12, p99_ms: 13, warnings: [], missing: [] })
 })
 
 test('numbers are the shortest form of the f32', () => {

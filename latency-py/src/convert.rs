@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use latency_core::{Batch, Column, Entry, Error, ErrorKind, Prediction, Row, Value, shortest};
 use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 
 use crate::error::{OrRaise, to_python};
 
@@ -122,7 +122,7 @@ fn texts(name: &str, column: &Bound<'_, PyAny>) -> PyResult<Vec<Option<String>>>
         .collect()
 }
 
-/// A prediction → a dict: numbers by name, and `warnings`.
+/// A prediction → a dict: numbers by name, `warnings` and `missing`.
 pub fn prediction<'py>(py: Python<'py>, prediction: &Prediction) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, number) in prediction.numbers() {
@@ -130,5 +130,6 @@ pub fn prediction<'py>(py: Python<'py>, prediction: &Prediction) -> PyResult<Bou
     }
     let warnings = prediction.warnings.iter().map(|warning| (warning.code.as_str(), &warning.field, &warning.message));
     dict.set_item("warnings", warnings.collect::<Vec<_>>())?;
+    dict.set_item("missing", PyTuple::new(py, prediction.missing.iter().map(|field| &**field))?)?;
     Ok(dict)
 }

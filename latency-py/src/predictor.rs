@@ -1,5 +1,6 @@
 //! The class that Python's `Predictor` wraps.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use latency_core::{Place, Schema};
@@ -84,10 +85,11 @@ impl Predictor {
             answer.set_item(name, column.to_pyarray(py))?;
         }
         let warnings = predictions
+            .notes
             .warnings
             .into_iter()
             .map(|(row, warning)| (row, warning.code.as_str().to_owned(), warning.field, warning.message));
-        Ok((answer, warnings.collect(), predictions.ignored_columns))
+        Ok((answer, warnings.collect(), predictions.notes.ignored_columns))
     }
 
     fn schema_json(&self) -> String {
@@ -125,8 +127,9 @@ pub fn featurize<'py>(
 pub fn find_place(
     py: Python<'_>,
     query: &str,
-) -> PyResult<(String, Option<&'static str>, Option<&'static str>, f64, f64, Option<&'static str>)> {
+) -> PyResult<(String, Option<String>, Option<String>, f64, f64, Option<&'static str>)> {
     let place = Place::find(query).or_raise(py)?;
     let provider = place.provider().map(latency_core::Provider::as_str);
-    Ok((place.name.into_owned(), place.region, place.country, place.lat, place.lon, provider))
+    let [region, country] = [place.region, place.country].map(|part| part.map(Cow::into_owned));
+    Ok((place.name.into_owned(), region, country, place.lat, place.lon, provider))
 }

@@ -417,6 +417,11 @@ def test_a_value_outside_of_training_is_answered_with_a_warning(predictor: Predi
     assert predictor.predict("London", "Tokyo").warnings == ()
 
 
+def test_a_prediction_names_the_optional_fields_that_were_not_given(predictor: Predictor) -> None:
+    prediction = predictor.predict("aws:us-east-1", "Tokyo", dst_access="wifi")
+    assert prediction.missing == ("src_access", "dst_provider", "src_tier", "dst_tier")
+
+
 # Model files
 
 

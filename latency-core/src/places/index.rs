@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
-use super::Provider;
 use super::text::{key, push_key};
+use crate::Provider;
 
 static CITIES: &str = include_str!("../../assets/cities.txt");
 static STATES: &str = include_str!("../../assets/states.txt");

@@ -237,11 +237,13 @@ def _say_written(path: Path, predictor: Predictor) -> None:
 
 
 def _as_dict(prediction: Prediction) -> dict[str, Any]:
-    numbers = {name: getattr(prediction, name) for name in prediction.__slots__ if name != "warnings"}
+    names = [name for name in prediction.__slots__ if name not in ("warnings", "missing")]
+    numbers = {name: getattr(prediction, name) for name in names}
     warnings = [
         {"code": warning.code, "field": warning.field, "message": warning.message} for warning in prediction.warnings
     ]
-    return {name: number for name, number in numbers.items() if number is not None} | {"warnings": warnings}
+    given = {name: number for name, number in numbers.items() if number is not None}
+    return given | {"warnings": warnings, "missing": list(prediction.missing)}
 
 
 def _tag(predictor: Predictor) -> dict[str, str]:

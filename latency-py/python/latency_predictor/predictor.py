@@ -28,7 +28,8 @@ class Prediction:
 
     `p50_ms` is the path's median RTT, `low_ms`..`high_ms` its 90 % interval on places that training never
     saw. `p90_ms` and `p99_ms` are about one measurement on the path; p99 is an extrapolation: no training
-    source holds one. `floor_ms` and `distance_km` are None for models without coordinates.
+    source holds one. `floor_ms` and `distance_km` are None for models without coordinates. `missing` names the
+    optional fields that were not given.
     """
 
     p50_ms: float
@@ -39,6 +40,7 @@ class Prediction:
     floor_ms: float | None = None
     distance_km: float | None = None
     warnings: tuple[PredictionWarning, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Predictor:

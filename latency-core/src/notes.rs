@@ -1,0 +1,239 @@
+//! What to know before relying on a prediction: which inputs lie outside what training saw, and which were not given.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::encode::{EncodedRows, category_index};
+use crate::schema::{FieldKind, Schema};
+
+/// Something to know about a prediction.
+///
+/// ```
+/// use latency_core::{Path, Predictor, WarningCode};
+/// # fn main() -> latency_core::Result<()> {
+/// let prediction = Predictor::bundled()?.predict(&Path::between("-77.85,166.67", "London")?)?;
+/// let warning = &prediction.warnings[0];
+/// assert_eq!((warning.code, warning.field.as_str()), (WarningCode::OutOfRange, "src_lat"));
+/// assert!(warning.message.starts_with("found -77.85; training saw"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Warning {
+    /// Stable name of the kind of warning.
+    pub code: WarningCode,
+    /// The field it is about, by its flat name.
+    pub field: String,
+    /// What was found, and what training saw.
+    pub message: String,
+}
+
+/// The kinds of warnings.
+///
+/// ```
+/// assert_eq!(latency_core::WarningCode::OutOfRange.as_str(), "OUT_OF_RANGE");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum WarningCode {
+    /// The value lies outside what training saw: the prediction is an extrapolation.
+    OutOfRange,
+}
+
+impl WarningCode {
+    /// The stable name, the same in every language.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::WarningCode::OutOfRange.as_str(), "OUT_OF_RANGE");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfRange => "OUT_OF_RANGE",
+        }
+    }
+}
+
+/// What to know about a batch.
+///
+/// ```
+/// use latency_core::{Batch, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let batch = Batch::new()
+///     .with("src_lat", vec![51.5, 89.0]).with("src_lon", vec![-0.1, 0.0])
+///     .with("dst_lat", vec![35.7, 35.7]).with("dst_lon", vec![139.7, 139.7])
+///     .with("weather", vec![1.0, 2.0]);
+/// let notes = Predictor::bundled()?.predict_batch(&batch)?.notes;
+/// assert_eq!(notes.ignored_columns, ["weather"]);
+/// assert_eq!((notes.warnings[0].0, notes.warnings[0].1.field.as_str()), (1, "src_lat"));
+/// assert!(notes.missing(0).any(|field| field == "src_access"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Notes {
+    /// Warnings with their row, in the order of rows.
+    pub warnings: Vec<(usize, Warning)>,
+    /// Columns that the model has no field for.
+    pub ignored_columns: Vec<String>,
+    missing: Missing,
+}
+
+/// Per row one bit for each optional field. Its JSON is a list of names for each row.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Missing {
+    /// The optional fields.
+    fields: Arc<[Arc<str>]>,
+    words_per_row: usize,
+    words: Vec<u64>,
+}
+
+impl Notes {
+    /// The optional fields that a row does not give, in the order of the schema; the model takes them as unknown.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]).with("src_access", ["wifi"]);
+    /// let notes = Predictor::bundled()?.predict_batch(&batch)?.notes;
+    /// let missing: Vec<_> = notes.missing(0).collect();
+    /// assert_eq!(missing, ["dst_access", "src_provider", "dst_provider", "src_tier", "dst_tier"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn missing(&self, row: usize) -> impl Iterator<Item = &str> {
+        self.missing.row(row).map(|field| &**field)
+    }
+
+    /// The same names, shared.
+    pub(crate) fn missing_names(&self, row: usize) -> Vec<Arc<str>> {
+        self.missing.row(row).cloned().collect()
+    }
+}
+
+impl Missing {
+    fn row(&self, row: usize) -> impl Iterator<Item = &Arc<str>> {
+        let bits = self.words.get(row * self.words_per_row..(row + 1) * self.words_per_row).unwrap_or_default();
+        let is_missing = |index: usize| bits.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1);
+        self.fields.iter().enumerate().filter(move |(index, _)| is_missing(*index)).map(|(_, field)| field)
+    }
+}
+
+impl Serialize for Missing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.words.len().checked_div(self.words_per_row).unwrap_or_default();
+        serializer.collect_seq((0..rows).map(|row| self.row(row).collect::<Vec<_>>()))
+    }
+}
+
+/// What a schema says about ranges and optional fields, ready to compare rows with.
+#[derive(Debug)]
+pub(crate) struct NotePlan {
+    seen: Vec<Seen>,
+    seen_distance_km: Option<[f64; 2]>,
+    optional: Vec<usize>,
+    optional_names: Arc<[Arc<str>]>,
+}
+
+#[derive(Debug)]
+enum Seen {
+    Between(f64, f64),
+    Categories(Vec<bool>),
+    Anything,
+}
+
+impl NotePlan {
+    pub fn new(schema: &Schema) -> Self {
+        let seen = |kind: &FieldKind| match kind {
+            FieldKind::Number { seen: Some([low, high]), .. } => Seen::Between(*low, *high),
+            FieldKind::Number { seen: None, .. } => Seen::Anything,
+            FieldKind::Category { categories, seen } => {
+                Seen::Categories(categories.iter().map(|word| seen.contains(word)).collect())
+            }
+        };
+        let optional: Vec<_> = (0..schema.fields.len()).filter(|index| !schema.fields[*index].required).collect();
+        Self {
+            seen: schema.fields.iter().map(|field| seen(&field.kind)).collect(),
+            seen_distance_km: schema.coordinates.as_ref().and_then(|coordinates| coordinates.seen_distance_km),
+            optional_names: optional.iter().map(|index| schema.fields[*index].name.as_str().into()).collect(),
+            optional,
+        }
+    }
+
+    /// Notes without rows, with room for some.
+    pub fn start(&self, rows: &EncodedRows) -> Notes {
+        let words_per_row = self.optional.len().div_ceil(64);
+        Notes {
+            warnings: Vec::new(),
+            ignored_columns: rows.ignored.clone(),
+            missing: Missing {
+                fields: Arc::clone(&self.optional_names),
+                words_per_row,
+                words: Vec::with_capacity(rows.rows * words_per_row),
+            },
+        }
+    }
+
+    /// Adds what there is to know of the row that comes next, its number among all rows being `index`.
+    pub fn note(&self, notes: &mut Notes, schema: &Schema, index: usize, row: &[f64], distance_km: Option<f64>) {
+        for fields in self.optional.chunks(64) {
+            let bit = |(place, field): (usize, &usize)| u64::from(row[*field].is_nan()) << place;
+            notes.missing.words.push(fields.iter().enumerate().map(bit).sum());
+        }
+        for (field, (seen, value)) in self.seen.iter().zip(row).enumerate() {
+            if seen.is_outside(*value) {
+                notes.warnings.push((index, field_warning(schema, field, *value)));
+            }
+        }
+        if let (Some([low, high]), Some(distance)) = (self.seen_distance_km, distance_km)
+            && !(low..=high).contains(&distance)
+        {
+            notes.warnings.push((index, distance_warning(distance, low, high)));
+        }
+    }
+}
+
+impl Seen {
+    /// A missing value lies nowhere.
+    fn is_outside(&self, value: f64) -> bool {
+        match self {
+            Self::Between(low, high) => value < *low || value > *high,
+            Self::Categories(seen) => {
+                category_index(value).is_some_and(|index| seen.get(index).is_none_or(|seen| !seen))
+            }
+            Self::Anything => false,
+        }
+    }
+}
+
+fn field_warning(schema: &Schema, field: usize, value: f64) -> Warning {
+    let field = &schema.fields[field];
+    let (found, seen) = match &field.kind {
+        FieldKind::Number { seen, .. } => {
+            (value.to_string(), seen.map_or_else(String::new, |[low, high]| format!("{low} to {high}")))
+        }
+        FieldKind::Category { categories, seen } => (
+            category_index(value).and_then(|index| categories.get(index)).cloned().unwrap_or_default(),
+            if seen.is_empty() { "none".to_owned() } else { seen.join(", ") },
+        ),
+    };
+    Warning {
+        code: WarningCode::OutOfRange,
+        field: field.name.clone(),
+        message: format!("found {found}; training saw {seen}: the prediction is an extrapolation"),
+    }
+}
+
+fn distance_warning(distance: f64, low: f64, high: f64) -> Warning {
+    Warning {
+        code: WarningCode::OutOfRange,
+        field: "distance_km".to_owned(),
+        message: format!(
+            "found {distance:.0} km; training saw {low:.0} to {high:.0} km: the prediction is an extrapolation"
+        ),
+    }
+}

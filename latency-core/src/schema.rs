@@ -16,6 +16,15 @@ pub const METADATA_KEY: &str = "latency.schema";
 /// The version of the schema's form that this crate reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// More hubs would make loading slow: the fastest ways between all of them are worked out there.
+const MAX_HUBS: usize = 500;
+
+/// More fields than any row may have values.
+const MAX_FIELDS: usize = 1000;
+
+/// More categories would make loading slow: words are looked up one by one.
+const MAX_CATEGORIES: usize = 1000;
+
 /// Everything about a model that is not trees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -425,16 +434,27 @@ impl Schema {
 
     fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        if !(1..=MAX_FIELDS).contains(&self.fields.len()) {
+            return fail(format!("found {} fields; allowed: 1 to {MAX_FIELDS}", self.fields.len()));
+        }
         let mut names = BTreeSet::new();
         for field in &self.fields {
             if !names.insert(field.name.as_str()) {
                 return fail(format!("field `{}` stands there twice", field.name));
             }
             if let FieldKind::Category { categories, seen } = &field.kind {
-                if categories.is_empty() {
-                    return fail(format!("field `{}` allows no category", field.name));
+                if !(1..=MAX_CATEGORIES).contains(&categories.len()) {
+                    return fail(format!(
+                        "field `{}` has {} categories; allowed: 1 to {MAX_CATEGORIES}",
+                        field.name,
+                        categories.len()
+                    ));
                 }
-                if let Some(word) = seen.iter().find(|word| !categories.contains(word)) {
+                let words: BTreeSet<_> = categories.iter().collect();
+                if words.len() != categories.len() {
+                    return fail(format!("a category of field `{}` stands there twice", field.name));
+                }
+                if let Some(word) = seen.iter().find(|word| !words.contains(word)) {
                     return fail(format!("field `{}` saw the category `{word}`, which it does not allow", field.name));
                 }
             }
@@ -448,6 +468,9 @@ impl Schema {
                     _ => return fail(format!("coordinate `{name}` must be a required number field with min and max")),
                 }
             }
+        }
+        if self.hubs.len() > MAX_HUBS {
+            return fail(format!("found {} hubs; allowed: up to {MAX_HUBS}", self.hubs.len()));
         }
         for (index, hub) in self.hubs.iter().enumerate() {
             if !(-90.0..=90.0).contains(&hub.lat) || !(-180.0..=180.0).contains(&hub.lon) {
@@ -497,6 +520,14 @@ impl Schema {
             return fail(format!("the feature {feature:?} needs coordinates, which the schema does not name"));
         }
         let category_fields = |fields: &[String], words: &[String]| {
+            if !(1..=2).contains(&fields.len()) || words.len() > MAX_CATEGORIES {
+                return fail(format!(
+                    "a feature has {} fields and {} categories; allowed: one field per end, and up to {MAX_CATEGORIES} \
+                     categories",
+                    fields.len(),
+                    words.len()
+                ));
+            }
             let missing = fields.iter().find(|name| match self.field(name).map(|field| &field.kind) {
                 Some(FieldKind::Category { categories, .. }) => words.iter().any(|word| !categories.contains(word)),
                 _ => true,
@@ -556,6 +587,9 @@ impl Schema {
         }
         if spread.scale.values().chain([&spread.missing]).any(|scale| !(scale.is_finite() && *scale > 0.0)) {
             return fail("every spread scale must be a number above 0".into());
+        }
+        if !(1..=2).contains(&spread.fields.len()) {
+            return fail(format!("the spread has {} fields; allowed: one per end", spread.fields.len()));
         }
         for name in &spread.fields {
             match self.field(name).map(|field| &field.kind) {

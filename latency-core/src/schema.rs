@@ -423,6 +423,8 @@ impl Schema {
     pub(crate) fn unknown_field(&self, name: &str) -> Error {
         let near = self
             .field_names()
+            // The distance takes memory for each pair of letters, and a name can be megabytes long.
+            .filter(|candidate| candidate.len().abs_diff(name.len()) <= 3 * 4)
             .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
             .min()
             .filter(|(distance, _)| *distance <= 3)

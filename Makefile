@@ -51,6 +51,11 @@ ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the b
 	.ci/reproducible
 	.ci/fresh-clone
 
+.PHONY: fuzz
+FUZZ_SECONDS ?= 20
+fuzz: $(VENV)/.onnxruntime ## Feed hostile input to schemas, rows and names of places (FUZZ_SECONDS=20 each)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/fuzz $(FUZZ_SECONDS)
+
 .PHONY: format
 format: $(VENV)/.dev ## Format all sources
 	cargo fmt --all

@@ -75,6 +75,10 @@ train: data ## Train the bundled model again, with its evaluation and card
 golden: wheel ## Write the golden vectors of the bundled model
 	$(BIN)/python data/golden/make_golden.py
 
+.PHONY: own-model
+own-model: wheel ## Train the small model without places that tests and examples use
+	$(BIN)/python latency-core/tests/models/make_own.py
+
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the Python package into the environment
 	cd latency-py && VIRTUAL_ENV=$(CURDIR)/$(VENV) ../$(BIN)/maturin develop --quiet --locked --profile $(PROFILE)

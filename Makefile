@@ -24,11 +24,11 @@ run: $(VENV)/.onnxruntime .env ## Serve the bundled model on http://localhost:50
 
 .PHONY: test
 test: test-setup ## Run all tests of all languages, with counts
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust python node
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust outside-app python node
 
 .PHONY: test-rust test-python test-node
-test-rust: $(VENV)/.onnxruntime ## Run the Rust tests
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust
+test-rust: $(VENV)/.onnxruntime ## Run the Rust tests, and an app that uses the packaged crate
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust outside-app
 test-python: wheel ## Run the Python tests
 	$(BIN)/python .ci/test.py python
 test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests

@@ -444,6 +444,9 @@ impl Schema {
             if !names.insert(field.name.as_str()) {
                 return fail(format!("field `{}` stands there twice", field.name));
             }
+            if ["src", "dst"].contains(&field.name.as_str()) {
+                return fail(format!("field `{}` has a name that means a place in a row; rename it", field.name));
+            }
             if let FieldKind::Category { categories, seen } = &field.kind {
                 if !(1..=MAX_CATEGORIES).contains(&categories.len()) {
                     return fail(format!(
@@ -462,6 +465,9 @@ impl Schema {
             }
         }
         if let Some(coordinates) = &self.coordinates {
+            if BTreeSet::from(coordinates.names()).len() < 4 {
+                return fail("the coordinates need four fields, one for each".into());
+            }
             for name in coordinates.names() {
                 match self.field(name) {
                     Some(Field {

@@ -44,6 +44,24 @@ fn a_model_has_one_to_a_thousand_fields() {
 }
 
 #[test]
+fn no_field_has_the_name_of_an_end() {
+    for end in ["src", "dst"] {
+        let message = refuse(|schema| schema["fields"][0]["name"] = json!(end));
+        assert_eq!(message, format!("field `{end}` has a name that means a place in a row; rename it"));
+    }
+}
+
+#[test]
+fn each_coordinate_has_a_field_of_its_own() {
+    let message = refuse(|schema| {
+        schema["fields"][0] = json!({"name": "lat", "type": "number", "min": -90, "max": 90, "required": true});
+        schema["coordinates"] = json!({"src_lat": "lat", "src_lon": "lat", "dst_lat": "lat", "dst_lon": "lat"});
+        schema["features"] = json!([{"kind": "distance_km"}]);
+    });
+    assert_eq!(message, "the coordinates need four fields, one for each");
+}
+
+#[test]
 fn a_category_stands_there_once_among_at_most_a_thousand() {
     let twice = refuse(|schema| schema["fields"][1]["categories"] = json!(["fibre", "radio", "fibre"]));
     assert_eq!(twice, "a category of field `link` stands there twice");

@@ -51,6 +51,10 @@ ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the b
 	.ci/reproducible
 	.ci/fresh-clone
 
+.PHONY: features
+features: ## Build latency-core with every combination of its cargo features
+	PROFILE=$(PROFILE) .ci/features
+
 .PHONY: fuzz
 FUZZ_SECONDS ?= 20
 fuzz: $(VENV)/.onnxruntime ## Feed hostile input to schemas, rows and names of places (FUZZ_SECONDS=20 each)

@@ -24,11 +24,11 @@ run: $(VENV)/.onnxruntime .env ## Serve the bundled model on http://localhost:50
 
 .PHONY: test
 test: test-setup ## Run all tests of all languages, with counts
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust python node
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust outside-app python node
 
 .PHONY: test-rust test-python test-node
-test-rust: $(VENV)/.onnxruntime ## Run the Rust tests
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust
+test-rust: $(VENV)/.onnxruntime ## Run the Rust tests, and an app that uses the packaged crate
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust outside-app
 test-python: wheel ## Run the Python tests
 	$(BIN)/python .ci/test.py python
 test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
@@ -51,6 +51,15 @@ ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the b
 	.ci/reproducible
 	.ci/fresh-clone
 
+.PHONY: features
+features: ## Build latency-core with every combination of its cargo features
+	PROFILE=$(PROFILE) .ci/features
+
+.PHONY: fuzz
+FUZZ_SECONDS ?= 20
+fuzz: $(VENV)/.onnxruntime ## Feed hostile input to schemas, rows and names of places (FUZZ_SECONDS=20 each)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/fuzz $(FUZZ_SECONDS)
+
 .PHONY: format
 format: $(VENV)/.dev ## Format all sources
 	cargo fmt --all
@@ -69,6 +78,10 @@ train: data ## Train the bundled model again, with its evaluation and card
 .PHONY: golden
 golden: wheel ## Write the golden vectors of the bundled model
 	$(BIN)/python data/golden/make_golden.py
+
+.PHONY: own-model
+own-model: wheel ## Train the small model without places that tests and examples use
+	$(BIN)/python latency-core/tests/models/make_own.py
 
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the Python package into the environment

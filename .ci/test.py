@@ -35,6 +35,13 @@ def suites() -> dict[str, Suite]:
             r"^test result: .*?(\d+) failed",
             r"^test result: .*?(\d+) ignored",
         ),
+        "outside-app": Suite(
+            [".ci/outside-app"],
+            ".",
+            r"^outside-app: (\d+) passed",
+            r"^outside-app: .*?(\d+) failed",
+            r"^outside-app: .*?(\d+) skipped",
+        ),
         "python": Suite(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
             "latency-py",
@@ -82,9 +89,9 @@ def main() -> int:
     if unknown:
         sys.exit(f"no such suite: {', '.join(unknown)}; allowed: {', '.join(known)}")
     results = {name: run(name, known[name]) for name in names}
-    print("\nsuite     result    passed  failed  skipped")
+    print("\nsuite       result    passed  failed  skipped")
     for name, (good, passed, failed, skipped) in results.items():
-        print(f"{name:9} {'ok' if good else 'FAILED':9} {passed:6} {failed:7} {skipped:8}")
+        print(f"{name:11} {'ok' if good else 'FAILED':9} {passed:6} {failed:7} {skipped:8}")
     if not os.environ.get("LATENCY_DATA_MIRROR"):
         print("LATENCY_DATA_MIRROR is not set: the tests on the real measurements did not run.")
     totals = [sum(counts) for counts in zip(*(result[1:] for result in results.values()), strict=True)]

@@ -19,6 +19,12 @@ pub const FORMAT: u32 = 1;
 /// More hubs would make loading slow: the fastest ways between all of them are worked out there.
 const MAX_HUBS: usize = 500;
 
+/// More fields than any row may have values.
+const MAX_FIELDS: usize = 1000;
+
+/// More categories would make loading slow: words are looked up one by one.
+const MAX_CATEGORIES: usize = 1000;
+
 /// Everything about a model that is not trees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -417,6 +423,8 @@ impl Schema {
     pub(crate) fn unknown_field(&self, name: &str) -> Error {
         let near = self
             .field_names()
+            // The distance takes memory for each pair of letters, and a name can be megabytes long.
+            .filter(|candidate| candidate.len().abs_diff(name.len()) <= 3 * 4)
             .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
             .min()
             .filter(|(distance, _)| *distance <= 3)
@@ -428,21 +436,38 @@ impl Schema {
 
     fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+        if !(1..=MAX_FIELDS).contains(&self.fields.len()) {
+            return fail(format!("found {} fields; allowed: 1 to {MAX_FIELDS}", self.fields.len()));
+        }
         let mut names = BTreeSet::new();
         for field in &self.fields {
             if !names.insert(field.name.as_str()) {
                 return fail(format!("field `{}` stands there twice", field.name));
             }
+            if ["src", "dst"].contains(&field.name.as_str()) {
+                return fail(format!("field `{}` has a name that means a place in a row; rename it", field.name));
+            }
             if let FieldKind::Category { categories, seen } = &field.kind {
-                if categories.is_empty() {
-                    return fail(format!("field `{}` allows no category", field.name));
+                if !(1..=MAX_CATEGORIES).contains(&categories.len()) {
+                    return fail(format!(
+                        "field `{}` has {} categories; allowed: 1 to {MAX_CATEGORIES}",
+                        field.name,
+                        categories.len()
+                    ));
                 }
-                if let Some(word) = seen.iter().find(|word| !categories.contains(word)) {
+                let words: BTreeSet<_> = categories.iter().collect();
+                if words.len() != categories.len() {
+                    return fail(format!("a category of field `{}` stands there twice", field.name));
+                }
+                if let Some(word) = seen.iter().find(|word| !words.contains(word)) {
                     return fail(format!("field `{}` saw the category `{word}`, which it does not allow", field.name));
                 }
             }
         }
         if let Some(coordinates) = &self.coordinates {
+            if BTreeSet::from(coordinates.names()).len() < 4 {
+                return fail("the coordinates need four fields, one for each".into());
+            }
             for name in coordinates.names() {
                 match self.field(name) {
                     Some(Field {
@@ -500,6 +525,14 @@ impl Schema {
             return fail(format!("the feature {feature:?} needs coordinates, which the schema does not name"));
         }
         let category_fields = |fields: &[String], words: &[String]| {
+            if !(1..=2).contains(&fields.len()) || words.len() > MAX_CATEGORIES {
+                return fail(format!(
+                    "a feature has {} fields and {} categories; allowed: one field per end, and up to {MAX_CATEGORIES} \
+                     categories",
+                    fields.len(),
+                    words.len()
+                ));
+            }
             let missing = fields.iter().find(|name| match self.field(name).map(|field| &field.kind) {
                 Some(FieldKind::Category { categories, .. }) => words.iter().any(|word| !categories.contains(word)),
                 _ => true,
@@ -559,6 +592,9 @@ impl Schema {
         }
         if spread.scale.values().chain([&spread.missing]).any(|scale| !(scale.is_finite() && *scale > 0.0)) {
             return fail("every spread scale must be a number above 0".into());
+        }
+        if !(1..=2).contains(&spread.fields.len()) {
+            return fail(format!("the spread has {} fields; allowed: one per end", spread.fields.len()));
         }
         for name in &spread.fields {
             match self.field(name).map(|field| &field.kind) {

@@ -1,0 +1,99 @@
+//! Schemas that must not load, most of them found by `make fuzz`: each is refused with what is wrong, before it costs
+//! time or memory.
+
+use latency_core::{ErrorKind, Schema};
+use serde_json::{Value, json};
+
+/// A schema without places; `edit` makes it wrong.
+fn refuse(edit: impl FnOnce(&mut Value)) -> String {
+    let outputs = ["low_ms", "p50_ms", "high_ms"].map(|name| json!({"name": name, "quantile": 0.5}));
+    let mut schema = json!({
+        "format": 1,
+        "name": "own",
+        "fields": [
+            {"name": "hops", "type": "number"},
+            {"name": "link", "type": "category", "categories": ["fibre", "radio"]}
+        ],
+        "features": [{"kind": "number", "field": "hops"}],
+        "target": {"name": "rtt_ms", "transform": "log"},
+        "outputs": outputs,
+        "spread": {"fields": ["link"], "scale": {"fibre": 0.1, "radio": 0.2}, "missing": 0.1},
+        "golden": []
+    });
+    Schema::from_json(&schema.to_string()).expect("it is right before the edit");
+    edit(&mut schema);
+    let error = Schema::from_json(&schema.to_string()).expect_err("it is wrong after the edit");
+    assert_eq!(error.kind(), ErrorKind::InvalidSchema);
+    error.message().to_owned()
+}
+
+fn field(index: usize) -> Value {
+    json!({"name": format!("field_{index}"), "type": "number"})
+}
+
+#[test]
+fn a_model_has_one_to_a_thousand_fields() {
+    let none = refuse(|schema| {
+        schema["fields"] = json!([]);
+        schema["features"] = json!([{"kind": "count_missing", "fields": []}]);
+        schema["spread"]["fields"] = json!([]);
+    });
+    assert_eq!(none, "found 0 fields; allowed: 1 to 1000");
+    let many = refuse(|schema| schema["fields"] = (0..1001).map(field).collect());
+    assert_eq!(many, "found 1001 fields; allowed: 1 to 1000");
+}
+
+#[test]
+fn no_field_has_the_name_of_an_end() {
+    for end in ["src", "dst"] {
+        let message = refuse(|schema| schema["fields"][0]["name"] = json!(end));
+        assert_eq!(message, format!("field `{end}` has a name that means a place in a row; rename it"));
+    }
+}
+
+#[test]
+fn each_coordinate_has_a_field_of_its_own() {
+    let message = refuse(|schema| {
+        schema["fields"][0] = json!({"name": "lat", "type": "number", "min": -90, "max": 90, "required": true});
+        schema["coordinates"] = json!({"src_lat": "lat", "src_lon": "lat", "dst_lat": "lat", "dst_lon": "lat"});
+        schema["features"] = json!([{"kind": "distance_km"}]);
+    });
+    assert_eq!(message, "the coordinates need four fields, one for each");
+}
+
+#[test]
+fn a_category_stands_there_once_among_at_most_a_thousand() {
+    let twice = refuse(|schema| schema["fields"][1]["categories"] = json!(["fibre", "radio", "fibre"]));
+    assert_eq!(twice, "a category of field `link` stands there twice");
+    let many =
+        refuse(|schema| schema["fields"][1]["categories"] = (0..1001).map(|word| json!(word.to_string())).collect());
+    assert_eq!(many, "field `link` has 1001 categories; allowed: 1 to 1000");
+    let none = refuse(|schema| schema["fields"][1]["categories"] = json!([]));
+    assert_eq!(none, "field `link` has 0 categories; allowed: 1 to 1000");
+}
+
+#[test]
+fn a_feature_and_the_spread_have_a_field_per_end() {
+    let same = |fields: usize, words: usize| {
+        move |schema: &mut Value| {
+            let feature = json!({"kind": "same", "fields": vec!["link"; fields], "categories": vec!["radio"; words]});
+            schema["features"] = json!([feature]);
+        }
+    };
+    for (fields, words) in [(3000, 3000), (3, 1), (0, 1), (2, 1001)] {
+        let message = refuse(same(fields, words));
+        assert!(message.starts_with(&format!("a feature has {fields} fields and {words} categories")), "{message}");
+    }
+    assert_eq!(
+        refuse(|schema| schema["spread"]["fields"] = json!(["link", "link", "link"])),
+        "the spread has 3 fields; allowed: one per end"
+    );
+}
+
+#[test]
+fn hubs_are_at_most_five_hundred() {
+    let many = refuse(|schema| {
+        schema["hubs"] = (0..501).map(|index| json!({"name": format!("hub {index}"), "lat": 0, "lon": 0})).collect();
+    });
+    assert_eq!(many, "found 501 hubs; allowed: up to 500");
+}

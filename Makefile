@@ -37,6 +37,11 @@ test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
 .PHONY: test-setup
 test-setup: wheel addon
 
+# loom replaces the locks, so it needs a build of its own.
+.PHONY: loom
+loom: ## Prove the session pool: every order of its threads (loom)
+	RUSTFLAGS="--cfg loom" cargo test --locked -p latency-core --profile $(PROFILE) --target-dir target/loom --lib -- runtime::pool_models
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

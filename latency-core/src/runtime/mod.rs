@@ -1,6 +1,9 @@
 //! ONNX Runtime: finding its library, and running sessions. Nothing outside this folder names `ort`.
 
 mod locate;
+mod pool;
+#[cfg(all(test, loom))]
+mod pool_models;
 mod session;
 
 pub use locate::{LIBRARY_VARIABLES, library_file_name};

@@ -1,8 +1,7 @@
 //! ONNX Runtime sessions: the only file that names `ort`.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
@@ -10,6 +9,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::locate::locate;
+use super::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The process's one environment and the library it came from. It is never dropped: ONNX Runtime must outlive every
@@ -39,19 +39,13 @@ pub(crate) struct ModelGraph {
 /// Several sessions of one model, because a session runs one call at a time.
 #[derive(Debug)]
 pub(crate) struct SessionPool {
-    sessions: Vec<Mutex<Session>>,
-    next: AtomicUsize,
+    sessions: Pool<Session>,
     outputs: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves a session usable: it holds no state between runs.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The environment; the library is loaded on the first call that finds one, and stays.
 fn environment(explicit: Option<&Path>, folders: &[PathBuf]) -> Result<Environment> {
-    let mut loaded = lock(&LOADED);
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((environment, path)) = &*loaded {
         return match explicit {
             Some(other) if other != path => Err(Error::new(
@@ -111,12 +105,7 @@ impl SessionPool {
             .map(|_| session(&environment, model, options.threads.max(1)))
             .collect::<Result<Vec<_>>>()?;
         let graph = graph(&sessions[0], key)?;
-        let pool = Self {
-            sessions: sessions.into_iter().map(Mutex::new).collect(),
-            next: AtomicUsize::new(0),
-            outputs: graph.outputs,
-        };
-        Ok((pool, graph))
+        Ok((Self { sessions: Pool::new(sessions), outputs: graph.outputs }, graph))
     }
 
     /// Runs the model on a row-major matrix and hands its row-major outputs to `read`.
@@ -125,7 +114,7 @@ impl SessionPool {
             Error::new(ErrorKind::InferenceFailed, "ONNX Runtime failed while predicting").with_source(error)
         };
         let input = TensorRef::from_array_view(([rows, columns], matrix)).map_err(failed)?;
-        let mut session = self.free_session();
+        let mut session = self.sessions.lease();
         let outputs = session.run([input.into()]).map_err(failed)?;
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         if values.len() != rows * self.outputs {
@@ -135,19 +124,6 @@ impl SessionPool {
             ));
         }
         Ok(read(values))
-    }
-
-    fn free_session(&self) -> MutexGuard<'_, Session> {
-        let count = self.sessions.len();
-        // The first session without counting: a lone caller always finds it free, and its caches warm.
-        for session in &self.sessions {
-            match session.try_lock() {
-                Ok(session) => return session,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        lock(&self.sessions[self.next.fetch_add(1, Ordering::Relaxed) % count])
     }
 }
 

@@ -1,5 +1,6 @@
 //! The predictor: a model file, loaded and checked, that answers.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::FeaturePlan;
 use crate::prediction::{Calibration, Prediction, Predictions, Warning, WarningCode};
 use crate::row::Row;
-use crate::runtime::{SessionOptions, SessionPool};
+use crate::runtime::{HostEnvironment, RuntimeOptions, SessionOptions, SessionPool};
 use crate::schema::{FieldKind, GoldenRow, METADATA_KEY, Schema};
 
 /// The bundled model's file.
@@ -114,7 +115,7 @@ impl Predictor {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         PredictorBuilder {
             model: ModelSource::Bundled,
-            options: SessionOptions { sessions: cores, threads: 1, library: None, library_folders: Vec::new() },
+            options: SessionOptions { sessions: cores, threads: 1, runtime: RuntimeOptions::default() },
             check_golden_rows: true,
         }
     }
@@ -322,7 +323,7 @@ impl PredictorBuilder {
     /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
     #[must_use]
     pub fn library(mut self, path: impl AsRef<Path>) -> Self {
-        self.options.library = Some(path.as_ref().to_path_buf());
+        self.options.runtime.library = Some(path.as_ref().to_path_buf());
         self
     }
 
@@ -330,7 +331,20 @@ impl PredictorBuilder {
     /// one: how bindings name the copy that their package brings.
     #[must_use]
     pub fn library_folder(mut self, folder: impl AsRef<Path>) -> Self {
-        self.options.library_folders.push(folder.as_ref().to_path_buf());
+        self.options.runtime.library_folders.push(folder.as_ref().to_path_buf());
+        self
+    }
+
+    /// The environment of a host application that uses the crate `ort` itself: a process can have one. Give a clone of the
+    /// `ort::environment::Environment`, of exactly ort 2.0.0-rc.15; [`build`](Self::build) refuses anything else. The type
+    /// is not in the signature because ort is a release candidate.
+    ///
+    /// The library that the host loaded is used, so no other is looked for, and [`library`](Self::library) is an error.
+    /// The environment is kept to the end of the process, and later predictors that are given none run in it as well. A
+    /// host that makes its environment after the first predictor is refused by ort: make it first.
+    #[must_use]
+    pub fn environment(mut self, environment: impl Any + Send + Sync) -> Self {
+        self.options.runtime.host = Some(HostEnvironment::new(environment));
         self
     }
 

@@ -1,10 +1,12 @@
 //! ONNX Runtime: finding its library, and running sessions. Nothing outside this folder names `ort`.
 
+mod environment;
 mod locate;
 mod pool;
 #[cfg(all(test, loom))]
 mod pool_models;
 mod session;
 
+pub(crate) use environment::{HostEnvironment, RuntimeOptions};
 pub use locate::{LIBRARY_VARIABLES, library_file_name};
 pub(crate) use session::{SessionOptions, SessionPool};

@@ -42,6 +42,19 @@ test-setup: wheel addon
 loom: ## Prove the session pool: every order of its threads (loom)
 	RUSTFLAGS="--cfg loom" cargo test --locked -p latency-core --profile $(PROFILE) --target-dir target/loom --lib -- runtime::pool_models
 
+# Without the feature `load-dynamic`, and with every other default feature: built without any library, then linked to one.
+.PHONY: linked
+linked: FEATURES = $(filter-out load-dynamic,$(shell sed -n 's/^default = \[\(.*\)\]$$/\1/p' latency-core/Cargo.toml | tr -d '",'))
+linked: CORE = --locked -p latency-core --profile $(PROFILE) --target-dir target/linked --no-default-features --features "$(FEATURES)"
+linked: LIBRARY = $(CURDIR)/target/linked/onnxruntime
+linked: $(VENV)/.onnxruntime ## Test the core linked to ONNX Runtime when it is built, instead of loading it
+	env -u ORT_LIB_PATH -u ORT_LIB_LOCATION cargo build $(CORE) --lib
+	mkdir -p "$(LIBRARY)"
+	ln -sf "$(ORT_LIBRARY)" "$(LIBRARY)/libonnxruntime.so"
+	ln -sf libonnxruntime.so "$(LIBRARY)/libonnxruntime.so.1"
+	ORT_LIB_PATH="$(LIBRARY)" ORT_PREFER_DYNAMIC_LINK=1 LD_LIBRARY_PATH="$(LIBRARY)" \
+	    env -u LATENCY_ORT_DYLIB_PATH -u ORT_DYLIB_PATH cargo test $(CORE) --tests
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

@@ -54,5 +54,6 @@ pub use places::{ATTRIBUTION, Place, PlaceKind, Provider};
 pub use prediction::{Prediction, Predictions, Warning, WarningCode, shortest};
 pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, featurize};
 pub use row::{Entry, Row, Value};
+#[cfg(feature = "load-dynamic")]
 pub use runtime::{LIBRARY_VARIABLES, library_file_name};
 pub use schema::Schema;

@@ -321,17 +321,19 @@ impl PredictorBuilder {
     }
 
     /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
+    #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library(mut self, path: impl AsRef<Path>) -> Self {
-        self.options.runtime.library = Some(path.as_ref().to_path_buf());
+        self.options.runtime.library.path = Some(path.as_ref().to_path_buf());
         self
     }
 
     /// A folder to look for the ONNX Runtime library in, if neither [`library`](Self::library) nor the environment names
     /// one: how bindings name the copy that their package brings.
+    #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library_folder(mut self, folder: impl AsRef<Path>) -> Self {
-        self.options.runtime.library_folders.push(folder.as_ref().to_path_buf());
+        self.options.runtime.library.folders.push(folder.as_ref().to_path_buf());
         self
     }
 
@@ -339,7 +341,7 @@ impl PredictorBuilder {
     /// `ort::environment::Environment`, of exactly ort 2.0.0-rc.15; [`build`](Self::build) refuses anything else. The type
     /// is not in the signature because ort is a release candidate.
     ///
-    /// The library that the host loaded is used, so no other is looked for, and [`library`](Self::library) is an error.
+    /// The library that the host loaded is used, so no other is looked for, and the option `library` is an error.
     /// The environment is kept to the end of the process, and later predictors that are given none run in it as well. A
     /// host that makes its environment after the first predictor is refused by ort: make it first.
     #[must_use]

@@ -1,4 +1,5 @@
 //! ONNX Runtime that is not there, or not usable. One test in its own process, because a library once loaded stays.
+#![cfg(feature = "load-dynamic")]
 
 use std::path::PathBuf;
 

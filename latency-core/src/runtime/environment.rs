@@ -4,9 +4,9 @@ use std::any::{Any, type_name};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ort::environment::Environment;
+use ort::environment::{Environment, EnvironmentBuilder};
 
-use super::locate::locate;
+use super::library::LibraryOptions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The one version of `ort` whose types this crate understands; Cargo.toml pins it.
@@ -20,7 +20,7 @@ static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
 
 struct Loaded {
     environment: Environment,
-    /// The file it came from; none if the host loaded it.
+    /// Its file, if this crate opened one.
     library: Option<PathBuf>,
 }
 
@@ -28,8 +28,16 @@ struct Loaded {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RuntimeOptions {
     pub host: Option<HostEnvironment>,
-    pub library: Option<PathBuf>,
-    pub library_folders: Vec<PathBuf>,
+    pub library: LibraryOptions,
+}
+
+/// How the library comes into the process: opened at run time, or linked.
+pub(super) trait Library {
+    /// Begins an environment; names the file that was opened, if one was.
+    fn start(&self) -> Result<(EnvironmentBuilder, Option<PathBuf>)>;
+
+    /// Refuses options that ask for another library than the one in use. `None`: the host's, or the linked one.
+    fn check_in_use(&self, library: Option<&Path>) -> Result<()>;
 }
 
 /// What the host gave as its environment: that, or the name of the type that it gave instead.
@@ -60,66 +68,22 @@ pub(super) fn environment(options: &RuntimeOptions) -> Result<Environment> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(host) = &options.host {
         let environment = host.get()?;
-        if let Some(library) = &options.library {
-            return Err(refused(
-                library,
-                "but the environment given to the builder has already loaded one; give the environment or the library",
-            ));
-        }
+        options.library.check_in_use(None)?;
         // `ort` makes one environment per process, so that any that is loaded already is this one.
         loaded.get_or_insert_with(|| Loaded { environment: environment.clone(), library: None });
         return Ok(environment.clone());
     }
-    if let Some(Loaded { environment, library }) = &*loaded {
-        return match (&options.library, library) {
-            (None, _) => Ok(environment.clone()),
-            (Some(asked), Some(library)) if same_file(asked, library) => Ok(environment.clone()),
-            (Some(asked), library) => Err(refused(
-                asked,
-                &format!(
-                    "but this process has already loaded {}, and can hold one copy of ONNX Runtime; name the same \
-                     library for every predictor, or leave it out",
-                    library.as_ref().map_or("that of the host's environment".into(), |path| path.display().to_string())
-                ),
-            )),
-        };
+    if let Some(loaded) = &*loaded {
+        options.library.check_in_use(loaded.library.as_deref())?;
+        return Ok(loaded.environment.clone());
     }
-    let (environment, library) = load(options)?;
-    Ok(loaded.insert(Loaded { environment, library: Some(library) }).environment.clone())
-}
-
-fn refused(library: &Path, why: &str) -> Error {
-    let library = library.display().to_string();
-    Error::new(ErrorKind::RuntimeNotLoaded, format!("the option `library` names {library}, {why}"))
-        .with_context("library", library)
-}
-
-/// Links and detours do not make another library.
-fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn load(options: &RuntimeOptions) -> Result<(Environment, PathBuf)> {
-    let path = locate(options.library.as_deref(), &options.library_folders)?;
-    let environment = ort::init_from(&path)
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::RuntimeNotLoaded,
-                format!(
-                    "{} is not a usable ONNX Runtime library: {}; allowed: version 1.20 or later, for this machine's \
-                     architecture, such as the one in the pip package `onnxruntime`",
-                    path.display(),
-                    load_failure(&error)
-                ),
-            )
-            .with_context("library", path.display().to_string())
-            .with_source(error)
-        })?
+    let (builder, library) = options.library.start()?;
+    let environment = builder
         .with_name("latency-core")
         .with_telemetry(false)
         .build()
         .map_err(|error| not_started(&error).with_source(error))?;
-    Ok((environment, path))
+    Ok(loaded.insert(Loaded { environment, library }).environment.clone())
 }
 
 fn not_started(error: &ort::Error) -> Error {
@@ -134,19 +98,6 @@ fn not_started(error: &ort::Error) -> Error {
     Error::new(ErrorKind::RuntimeNotLoaded, message)
 }
 
-/// Why a library does not load, with the linker's own words, which say whether it is missing something, no library at
-/// all, or made for another machine.
-fn load_failure(error: &ort::LoadDynamicError) -> String {
-    match error {
-        ort::LoadDynamicError::Dlopen { error, .. } => {
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-        }
-        ort::LoadDynamicError::MissingApi { .. } => "it does not export `OrtGetApiBase`".to_owned(),
-        ort::LoadDynamicError::BadVersion { version_str, .. } => format!("it is version {version_str}"),
-        ort::LoadDynamicError::InvalidVersionString => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,16 +106,5 @@ mod tests {
     fn the_version_of_ort_in_messages_is_the_pinned_one() {
         let manifest = include_str!("../../../Cargo.toml");
         assert!(manifest.contains(&format!("ort = {{ version = \"={ORT_VERSION}\"")), "{ORT_VERSION}");
-    }
-
-    #[test]
-    fn a_link_to_a_library_is_the_same_library() {
-        let folder = tempfile::tempdir().unwrap();
-        let [library, other] = ["a.so", "b.so"].map(|name| folder.path().join(name));
-        std::fs::write(&library, "").unwrap();
-        std::fs::write(&other, "").unwrap();
-        assert!(same_file(&library, &folder.path().join(".").join("a.so")));
-        assert!(!same_file(&library, &other));
-        assert!(!same_file(&library, &folder.path().join("missing.so")));
     }
 }

@@ -1,6 +1,12 @@
 //! ONNX Runtime: finding its library, and running sessions. Nothing outside this folder names `ort`.
 
 mod environment;
+#[cfg(feature = "load-dynamic")]
+mod library;
+#[cfg(not(feature = "load-dynamic"))]
+#[path = "linked.rs"]
+mod library;
+#[cfg(feature = "load-dynamic")]
 mod locate;
 mod pool;
 #[cfg(all(test, loom))]
@@ -8,5 +14,6 @@ mod pool_models;
 mod session;
 
 pub(crate) use environment::{HostEnvironment, RuntimeOptions};
+#[cfg(feature = "load-dynamic")]
 pub use locate::{LIBRARY_VARIABLES, library_file_name};
 pub(crate) use session::{SessionOptions, SessionPool};

@@ -6,6 +6,7 @@ use ort::environment::EnvironmentBuilder;
 
 use super::environment::Library;
 use super::locate::locate;
+use super::probe;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which library to open.
@@ -17,21 +18,12 @@ pub(crate) struct LibraryOptions {
 
 impl Library for LibraryOptions {
     fn start(&self) -> Result<(EnvironmentBuilder, Option<PathBuf>)> {
-        let path = locate(self.path.as_deref(), &self.folders)?;
-        let environment = ort::init_from(&path).map_err(|error| {
-            Error::new(
-                ErrorKind::RuntimeNotLoaded,
-                format!(
-                    "{} is not a usable ONNX Runtime library: {}; allowed: version 1.20 or later, for this machine's \
-                     architecture, such as the one in the pip package `onnxruntime`",
-                    path.display(),
-                    load_failure(&error)
-                ),
-            )
-            .with_context("library", path.display().to_string())
-            .with_source(error)
-        })?;
-        Ok((environment, Some(path)))
+        let library = locate(self.path.as_deref(), &self.folders)?;
+        // Held until `ort` has it: what was examined is what is used, and is opened once.
+        let _open = probe::open(&library.path).map_err(|why| library.unusable(&why))?;
+        let environment =
+            ort::init_from(&library.path).map_err(|error| library.unusable(&error.to_string()).with_source(error))?;
+        Ok((environment, Some(library.path)))
     }
 
     fn check_in_use(&self, library: Option<&Path>) -> Result<()> {
@@ -58,19 +50,6 @@ impl Library for LibraryOptions {
 /// Links and detours do not make another library.
 fn same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Why a library does not load, with the linker's own words, which say whether it is missing something, no library at
-/// all, or made for another machine.
-fn load_failure(error: &ort::LoadDynamicError) -> String {
-    match error {
-        ort::LoadDynamicError::Dlopen { error, .. } => {
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-        }
-        ort::LoadDynamicError::MissingApi { .. } => "it does not export `OrtGetApiBase`".to_owned(),
-        ort::LoadDynamicError::BadVersion { version_str, .. } => format!("it is version {version_str}"),
-        ort::LoadDynamicError::InvalidVersionString => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use ort::environment::EnvironmentBuilder;
 
 use super::environment::Library;
-use crate::error::Result;
+use super::probe::{self, OLDEST_MINOR};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The linker found the library: nothing is left to choose.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,15 @@ pub(crate) struct LibraryOptions;
 
 impl Library for LibraryOptions {
     fn start(&self) -> Result<(EnvironmentBuilder, Option<PathBuf>)> {
+        probe::linked().map_err(|why| {
+            Error::new(
+                ErrorKind::RuntimeNotLoaded,
+                format!(
+                    "the ONNX Runtime that this program is linked to is not usable: {why}; allowed: version \
+                     1.{OLDEST_MINOR} or a later 1.x; put such a library where the system's linker finds it"
+                ),
+            )
+        })?;
         Ok((ort::init(), None))
     }
 

@@ -1,5 +1,7 @@
 //! ONNX Runtime: finding its library, and running sessions. Nothing outside this folder names `ort`.
 
+#[cfg(all(feature = "load-dynamic", target_os = "linux"))]
+mod elf;
 mod environment;
 #[cfg(feature = "load-dynamic")]
 mod library;
@@ -11,6 +13,7 @@ mod locate;
 mod pool;
 #[cfg(all(test, loom))]
 mod pool_models;
+mod probe;
 mod session;
 
 pub(crate) use environment::{HostEnvironment, RuntimeOptions};

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "load-dynamic", target_os = "linux"))]
 mod elf;
 mod environment;
+mod exit;
 #[cfg(feature = "load-dynamic")]
 mod library;
 #[cfg(not(feature = "load-dynamic"))]

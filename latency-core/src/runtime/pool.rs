@@ -124,7 +124,7 @@ impl<T> DerefMut for Lease<'_, T> {
 }
 
 /// This thread's number, handed out in turn.
-fn home() -> usize {
+pub(super) fn home() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     thread_local!(static HOME: Cell<Option<usize>> = const { Cell::new(None) });
     HOME.with(|home| {

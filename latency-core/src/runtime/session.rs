@@ -6,6 +6,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::environment::{RuntimeOptions, environment};
+use super::exit::{self, Running};
 use super::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -39,6 +40,7 @@ impl SessionPool {
     /// Loads a model; `key` is the metadata entry to read.
     pub fn load(model: &[u8], key: &str, options: &SessionOptions) -> Result<(Self, ModelGraph)> {
         let environment = environment(&options.runtime)?;
+        let _running = Running::begin()?;
         let sessions = (0..options.sessions.max(1))
             .map(|_| session(&environment, model, options.threads.max(1)))
             .collect::<Result<Vec<_>>>()?;
@@ -51,9 +53,11 @@ impl SessionPool {
         let failed = |error: ort::Error| {
             Error::new(ErrorKind::InferenceFailed, "ONNX Runtime failed while predicting").with_source(error)
         };
-        let input = TensorRef::from_array_view(([rows, columns], matrix)).map_err(failed)?;
         let mut session = self.sessions.lease();
+        let _running = Running::begin()?;
+        let input = TensorRef::from_array_view(([rows, columns], matrix)).map_err(failed)?;
         let outputs = session.run([input.into()]).map_err(failed)?;
+        exit::watch();
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         if values.len() != rows * self.outputs {
             return Err(Error::new(

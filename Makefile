@@ -55,6 +55,18 @@ linked: $(VENV)/.onnxruntime ## Test the core linked to ONNX Runtime when it is 
 	ORT_LIB_PATH="$(LIBRARY)" ORT_PREFER_DYNAMIC_LINK=1 LD_LIBRARY_PATH="$(LIBRARY)" \
 	    env -u LATENCY_ORT_DYLIB_PATH -u ORT_DYLIB_PATH cargo test $(CORE) --tests
 
+.PHONY: valgrind
+valgrind: $(VENV)/.onnxruntime ## Run the stress test under valgrind (memory errors, leaks)
+	test=$$(cargo test --locked -p latency-core --profile $(PROFILE) --test stress --no-run --message-format json \
+	    | sed -n 's/.*"executable":"\([^"]*stress-[^"]*\)".*/\1/p') && \
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_STRESS_TURNS=4 valgrind --tool=memcheck --leak-check=full \
+	    --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 --num-callers=50 --suppressions=.ci/valgrind.supp "$$test"
+
+.PHONY: memory
+memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predictions and a thousand loads
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
+	    -- --ignored --nocapture --test-threads=1
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

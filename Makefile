@@ -37,6 +37,36 @@ test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
 .PHONY: test-setup
 test-setup: wheel addon
 
+# loom replaces the locks, so it needs a build of its own.
+.PHONY: loom
+loom: ## Prove the session pool: every order of its threads (loom)
+	RUSTFLAGS="--cfg loom" cargo test --locked -p latency-core --profile $(PROFILE) --target-dir target/loom --lib -- runtime::pool_models
+
+# Without the feature `load-dynamic`, and with every other default feature: built without any library, then linked to one.
+.PHONY: linked
+linked: FEATURES = $(filter-out load-dynamic,$(shell sed -n 's/^default = \[\(.*\)\]$$/\1/p' latency-core/Cargo.toml | tr -d '",'))
+linked: CORE = --locked -p latency-core --profile $(PROFILE) --target-dir target/linked --no-default-features --features "$(FEATURES)"
+linked: LIBRARY = $(CURDIR)/target/linked/onnxruntime
+linked: $(VENV)/.onnxruntime ## Test the core linked to ONNX Runtime when it is built, instead of loading it
+	env -u ORT_LIB_PATH -u ORT_LIB_LOCATION cargo build $(CORE) --lib
+	mkdir -p "$(LIBRARY)"
+	ln -sf "$(ORT_LIBRARY)" "$(LIBRARY)/libonnxruntime.so"
+	ln -sf libonnxruntime.so "$(LIBRARY)/libonnxruntime.so.1"
+	ORT_LIB_PATH="$(LIBRARY)" ORT_PREFER_DYNAMIC_LINK=1 LD_LIBRARY_PATH="$(LIBRARY)" \
+	    env -u LATENCY_ORT_DYLIB_PATH -u ORT_DYLIB_PATH cargo test $(CORE) --tests
+
+.PHONY: valgrind
+valgrind: $(VENV)/.onnxruntime ## Run the stress test under valgrind (memory errors, leaks)
+	test=$$(cargo test --locked -p latency-core --profile $(PROFILE) --test stress --no-run --message-format json \
+	    | sed -n 's/.*"executable":"\([^"]*stress-[^"]*\)".*/\1/p') && \
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_STRESS_TURNS=4 valgrind --tool=memcheck --leak-check=full \
+	    --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 --num-callers=50 --suppressions=.ci/valgrind.supp "$$test"
+
+.PHONY: memory
+memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predictions and a thousand loads
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
+	    -- --ignored --nocapture --test-threads=1
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

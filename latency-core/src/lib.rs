@@ -69,5 +69,6 @@ pub use prediction::{NUMBERS, Prediction, Predictions, shortest};
 pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, Timeout, featurize};
 pub use ranking::Ranked;
 pub use row::{Entry, Row, Value};
+#[cfg(feature = "load-dynamic")]
 pub use runtime::{LIBRARY_VARIABLES, library_file_name};
 pub use schema::Schema;

@@ -1,5 +1,6 @@
 //! The predictor: a model file, loaded and checked, that answers.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::path::{Endpoint, Ends};
 use crate::prediction::{Answer, Calibration, Prediction, Predictions};
 use crate::ranking::{self, Candidate, Ranked};
 use crate::row::Row;
-use crate::runtime::{SessionOptions, SessionPool};
+use crate::runtime::{HostEnvironment, RuntimeOptions, SessionOptions, SessionPool};
 use crate::schema::{GoldenRow, METADATA_KEY, Schema};
 
 /// The bundled model's file.
@@ -167,7 +168,7 @@ impl Predictor {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         PredictorBuilder {
             model: ModelSource::Default,
-            options: SessionOptions { sessions: cores, threads: 1, library: None, library_folders: Vec::new() },
+            options: SessionOptions { sessions: cores, threads: 1, runtime: RuntimeOptions::default() },
             check_golden_rows: true,
         }
     }
@@ -662,17 +663,32 @@ impl PredictorBuilder {
     }
 
     /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
+    #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library(mut self, path: impl AsRef<FilePath>) -> Self {
-        self.options.library = Some(path.as_ref().to_path_buf());
+        self.options.runtime.library.path = Some(path.as_ref().to_path_buf());
         self
     }
 
     /// A folder to look for the ONNX Runtime library in, if neither [`library`](Self::library) nor the environment names
     /// one: how bindings name the copy that their package brings.
+    #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library_folder(mut self, folder: impl AsRef<FilePath>) -> Self {
-        self.options.library_folders.push(folder.as_ref().to_path_buf());
+        self.options.runtime.library.folders.push(folder.as_ref().to_path_buf());
+        self
+    }
+
+    /// The environment of a host application that uses the crate `ort` itself: a process can have one. Give a clone of the
+    /// `ort::environment::Environment`, of exactly ort 2.0.0-rc.15; [`build`](Self::build) refuses anything else. The type
+    /// is not in the signature because ort is a release candidate.
+    ///
+    /// The library that the host loaded is used, so no other is looked for, and the option `library` is an error.
+    /// The environment is kept to the end of the process, and later predictors that are given none run in it as well. A
+    /// host that makes its environment after the first predictor is refused by ort: make it first.
+    #[must_use]
+    pub fn environment(mut self, environment: impl Any + Send + Sync) -> Self {
+        self.options.runtime.host = Some(HostEnvironment::new(environment));
         self
     }
 

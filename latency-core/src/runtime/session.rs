@@ -1,28 +1,21 @@
-//! ONNX Runtime sessions: the only file that names `ort`.
-
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+//! Sessions: a model, ready to run.
 
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
-use super::locate::locate;
+use super::environment::{RuntimeOptions, environment};
+use super::exit::{self, Running};
+use super::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
-
-/// The process's one environment and the library it came from. It is never dropped: ONNX Runtime must outlive every
-/// session, and tearing it down at exit is where other bindings crash.
-static LOADED: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
 /// How to run a model.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionOptions {
     pub sessions: usize,
     pub threads: usize,
-    pub library: Option<PathBuf>,
-    pub library_folders: Vec<PathBuf>,
+    pub runtime: RuntimeOptions,
 }
 
 /// What the graph of a model file says of itself.
@@ -39,84 +32,20 @@ pub(crate) struct ModelGraph {
 /// Several sessions of one model, because a session runs one call at a time.
 #[derive(Debug)]
 pub(crate) struct SessionPool {
-    sessions: Vec<Mutex<Session>>,
-    next: AtomicUsize,
+    sessions: Pool<Session>,
     outputs: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves a session usable: it holds no state between runs.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The environment; the library is loaded on the first call that finds one, and stays.
-fn environment(explicit: Option<&Path>, folders: &[PathBuf]) -> Result<Environment> {
-    let mut loaded = lock(&LOADED);
-    if let Some((environment, path)) = &*loaded {
-        return match explicit {
-            Some(other) if other != path => Err(Error::new(
-                ErrorKind::RuntimeNotLoaded,
-                format!(
-                    "ONNX Runtime is already loaded from {}, and a process can hold one copy; asked for {}; \
-                     name the same library for every predictor",
-                    path.display(),
-                    other.display()
-                ),
-            )),
-            _ => Ok(environment.clone()),
-        };
-    }
-    let path = locate(explicit, folders)?;
-    let environment = ort::init_from(&path)
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::RuntimeNotLoaded,
-                format!(
-                    "{} is not a usable ONNX Runtime library: {}; allowed: version 1.20 or later, for this machine's \
-                     architecture, such as the one in the pip package `onnxruntime`",
-                    path.display(),
-                    load_failure(&error)
-                ),
-            )
-            .with_context("library", path.display().to_string())
-            .with_source(error)
-        })?
-        .with_name("latency-core")
-        .with_telemetry(false)
-        .build()
-        .map_err(|error| {
-            Error::new(ErrorKind::RuntimeNotLoaded, format!("ONNX Runtime does not start: {error}")).with_source(error)
-        })?;
-    Ok(loaded.insert((environment, path)).0.clone())
-}
-
-/// Why a library does not load, with the linker's own words, which say whether it is missing something, no library at
-/// all, or made for another machine.
-fn load_failure(error: &ort::LoadDynamicError) -> String {
-    match error {
-        ort::LoadDynamicError::Dlopen { error, .. } => {
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-        }
-        ort::LoadDynamicError::MissingApi { .. } => "it does not export `OrtGetApiBase`".to_owned(),
-        ort::LoadDynamicError::BadVersion { version_str, .. } => format!("it is version {version_str}"),
-        ort::LoadDynamicError::InvalidVersionString => error.to_string(),
-    }
 }
 
 impl SessionPool {
     /// Loads a model; `key` is the metadata entry to read.
     pub fn load(model: &[u8], key: &str, options: &SessionOptions) -> Result<(Self, ModelGraph)> {
-        let environment = environment(options.library.as_deref(), &options.library_folders)?;
+        let environment = environment(&options.runtime)?;
+        let _running = Running::begin()?;
         let sessions = (0..options.sessions.max(1))
             .map(|_| session(&environment, model, options.threads.max(1)))
             .collect::<Result<Vec<_>>>()?;
         let graph = graph(&sessions[0], key)?;
-        let pool = Self {
-            sessions: sessions.into_iter().map(Mutex::new).collect(),
-            next: AtomicUsize::new(0),
-            outputs: graph.outputs,
-        };
-        Ok((pool, graph))
+        Ok((Self { sessions: Pool::new(sessions), outputs: graph.outputs }, graph))
     }
 
     /// Runs the model on a row-major matrix and hands its row-major outputs to `read`.
@@ -124,9 +53,11 @@ impl SessionPool {
         let failed = |error: ort::Error| {
             Error::new(ErrorKind::InferenceFailed, "ONNX Runtime failed while predicting").with_source(error)
         };
+        let mut session = self.sessions.lease();
+        let _running = Running::begin()?;
         let input = TensorRef::from_array_view(([rows, columns], matrix)).map_err(failed)?;
-        let mut session = self.free_session();
         let outputs = session.run([input.into()]).map_err(failed)?;
+        exit::watch();
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         if values.len() != rows * self.outputs {
             return Err(Error::new(
@@ -135,19 +66,6 @@ impl SessionPool {
             ));
         }
         Ok(read(values))
-    }
-
-    fn free_session(&self) -> MutexGuard<'_, Session> {
-        let count = self.sessions.len();
-        // The first session without counting: a lone caller always finds it free, and its caches warm.
-        for session in &self.sessions {
-            match session.try_lock() {
-                Ok(session) => return session,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        lock(&self.sessions[self.next.fetch_add(1, Ordering::Relaxed) % count])
     }
 }
 

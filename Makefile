@@ -67,6 +67,10 @@ memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predi
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
 	    -- --ignored --nocapture --test-threads=1
 
+.PHONY: bench
+bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

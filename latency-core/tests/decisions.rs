@@ -72,7 +72,7 @@ fn numbers_out_of_range_are_refused_by_name() {
     for ms in [0.0, -5.0, f64::NAN, f64::INFINITY] {
         let error = PREDICTOR.judge(&path, ms).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("measured_ms")), "{ms}");
-        let error = PREDICTOR.rank(&path.src, &[path.dst.clone()], Some(ms)).unwrap_err();
+        let error = PREDICTOR.rank(&path.src, std::slice::from_ref(&path.dst), Some(ms)).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("budget_ms")), "{ms}");
     }
 }

@@ -75,13 +75,16 @@ bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime ses
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core
+	cd latency-core/fuzz && cargo fmt --check
+	for features in "" --no-default-features --all-features; do \
+	    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core $$features; done
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the bundled model trained again
+ci-full: lint features test fuzz loom linked valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/reproducible
 	.ci/fresh-clone
 

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::continents::Continent;
@@ -378,7 +377,7 @@ impl Schema {
         struct Probe {
             format: u32,
             #[serde(default)]
-            fields: Vec<BTreeMap<String, IgnoredAny>>,
+            fields: Vec<serde_json::Map<String, serde_json::Value>>,
         }
         let invalid = |message: String| Error::new(ErrorKind::InvalidSchema, message);
         let probe: Probe = serde_json::from_str(text).map_err(|error| {

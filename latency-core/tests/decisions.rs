@@ -137,6 +137,13 @@ fn answers_survive_json() {
     );
     assert_eq!(serde_json::from_str::<Vec<Ranked>>(&serde_json::to_string(&ranked).unwrap()).unwrap(), ranked);
     assert_eq!(serde_json::from_str::<latency_core::ModelInfo>(&serde_json::to_string(&info).unwrap()).unwrap(), info);
+    let row = Row::between("London", "aws:us-east-1").unwrap().with("src_access", "wifi");
+    let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+    assert_eq!(PREDICTOR.predict(&again).unwrap(), PREDICTOR.predict(&row).unwrap());
+    let nested: Row = serde_json::from_str(r#"{"src": "London", "dst": {"place": "aws:us-east-1"}}"#).unwrap();
+    assert_eq!(nested, Row::between("London", "aws:us-east-1").unwrap());
+    let error = serde_json::from_str::<Row>(r#"{"src": "London", "src": "Paris"}"#).unwrap_err();
+    assert!(error.to_string().starts_with("src: found twice"), "{error}");
     let place = Place::find("Portland, OR").unwrap();
     assert_eq!(serde_json::from_str::<Place>(&serde_json::to_string(&place).unwrap()).unwrap(), place);
     let json = serde_json::to_value(&judged).unwrap();

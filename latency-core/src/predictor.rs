@@ -190,7 +190,7 @@ impl Predictor {
         BUNDLED_MODEL
     }
 
-    /// Predicts one path, given as a [`Path`] or as a [`Row`](crate::Row) by names. Equal to the bit to the same row in
+    /// Predicts one path, given as a [`Path`](crate::Path) or as a [`Row`] by names. Equal to the bit to the same row in
     /// a batch.
     ///
     /// ```
@@ -325,7 +325,7 @@ impl Predictor {
         self.rank_encoded(candidates.iter().map(|dst| Ends { src, dst }), budget_ms)
     }
 
-    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`](crate::Row)s.
+    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`]s.
     ///
     /// ```
     /// use latency_core::{Predictor, Row};

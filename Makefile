@@ -68,6 +68,14 @@ memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predi
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
 	    -- --ignored --nocapture --test-threads=1
 
+# The oldest version that messages and guides allow: `OLDEST_MINOR` in latency-core/src/runtime/probe.rs.
+.PHONY: oldest
+oldest: OLDEST = $(CURDIR)/target/onnxruntime-1.20.1
+oldest: $(VENV)/.onnxruntime ## Test the core with the oldest ONNX Runtime that is allowed: the same bits
+	test -d "$(OLDEST)" || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target "$(OLDEST)" onnxruntime==1.20.1
+	LATENCY_ORT_DYLIB_PATH="$(OLDEST)/onnxruntime/capi/libonnxruntime.so.1.20.1" cargo test --locked -p latency-core --profile $(PROFILE) \
+	    --test golden --test properties --test decisions --test model_file --test stress
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -84,7 +92,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test fuzz loom linked valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/reproducible
 	.ci/fresh-clone

@@ -67,17 +67,24 @@ memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predi
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
 	    -- --ignored --nocapture --test-threads=1
 
+.PHONY: bench
+bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core
+	cd latency-core/fuzz && cargo fmt --check
+	for features in "" --no-default-features --all-features; do \
+	    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core $$features; done
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint test ## Run every check, and the slow proofs: a fresh clone, the bundled model trained again
+ci-full: lint features test fuzz loom linked valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/reproducible
 	.ci/fresh-clone
 

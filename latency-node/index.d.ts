@@ -162,6 +162,8 @@ export interface Prediction {
   distance_km?: number
   /** What to know before relying on it; empty if there is nothing. */
   warnings: Array<Warning>
+  /** The optional fields that were not given, by their flat names; the model took them as unknown. */
+  missing: Array<string>
 }
 
 /** Something to know about a prediction. */

@@ -60,6 +60,7 @@ impl<'a> Strided<'a> {
     /// ```
     /// assert_eq!(latency_core::Strided::new(&[1.0, 2.0, 3.0], 0, 2).iter().sum::<f64>(), 4.0);
     /// ```
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a f64> {
         self.values.iter().step_by(self.step)
     }
@@ -147,7 +148,7 @@ impl<'a> Batch<'a> {
     /// use ndarray::array;
     /// # fn main() -> latency_core::Result<()> {
     /// let paths = array![[51.51, -0.13, 35.68, 139.69], [48.86, 2.35, 35.68, 139.69]];
-    /// let batch = Batch::from_matrix(&["src_lat", "src_lon", "dst_lat", "dst_lon"], paths.view())?;
+    /// let batch = Batch::from_matrix(&["src_lat", "src_lon", "dst_lat", "dst_lon"], &paths.view())?;
     /// assert_eq!(Predictor::bundled()?.predict_batch(&batch)?.len(), 2);
     /// # Ok(())
     /// # }
@@ -155,7 +156,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidBatch`] if there is not one name for each column.
-    pub fn from_matrix(names: &[&'a str], matrix: ArrayView2<'a, f64>) -> Result<Self> {
+    pub fn from_matrix(names: &[&'a str], matrix: &ArrayView2<'a, f64>) -> Result<Self> {
         if names.len() != matrix.ncols() {
             return Err(Error::new(
                 ErrorKind::InvalidBatch,
@@ -170,7 +171,7 @@ impl<'a> Batch<'a> {
         for (index, name) in names.iter().enumerate() {
             let column = match matrix.to_slice() {
                 Some(values) => Column::Strided(Strided::new(values, index, names.len())),
-                None => matrix.index_axis_move(Axis(1), index).into(),
+                None => (*matrix).index_axis_move(Axis(1), index).into(),
             };
             batch.push(*name, column);
         }

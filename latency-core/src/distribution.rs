@@ -347,7 +347,7 @@ pub(crate) fn log_survival(z: f64) -> f64 {
     /// Beyond this the probability is 0 for all purposes, and its logarithm still a number.
     const TO: f64 = 36.0;
     const PER_UNIT: f64 = 64.0;
-    const LAST: usize = ((TO - FROM) * PER_UNIT) as usize;
+    const LAST: usize = 44 * 64;
     static TABLE: OnceLock<Box<[[f64; 1]]>> = OnceLock::new();
     let table =
         TABLE.get_or_init(|| table(LAST, |step| [libm::log(normal_probability(-(FROM + step as f64 / PER_UNIT)))]));

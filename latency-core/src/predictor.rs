@@ -632,8 +632,10 @@ pub struct Timeout {
 /// ```
 ///
 /// # Errors
-/// As [`Predictor::predict_batch`].
+/// As [`Predictor::predict_batch`], and [`ErrorKind::InvalidSchema`] if the schema contradicts itself.
 pub fn featurize(schema: &Schema, batch: &Batch<'_>) -> Result<Array2<f32>> {
+    // Its fields are public: it may have been changed since it was read.
+    schema.check()?;
     matrix(&FeaturePlan::new(schema), &schema.encode_batch(batch)?)
 }
 

@@ -140,7 +140,7 @@ mod tests {
         )
     }
 
-    /// A small reproducible generator (Steele & Vigna's SplitMix64), uniform between 0 and 1.
+    /// A small reproducible generator (Steele and Vigna, `SplitMix64`), uniform between 0 and 1.
     fn uniform(state: &mut u64) -> f64 {
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = *state;
@@ -158,8 +158,8 @@ mod tests {
                 let (a, b) = (uniform(&mut state).max(1e-300), uniform(&mut state));
                 libm::sqrt(-2.0 * libm::log(a)) * libm::cos(2.0 * std::f64::consts::PI * b)
             };
-            let drawn: Vec<f64> = medians.iter().map(|median| median.at(normal())).collect();
-            let best = (0..drawn.len()).min_by(|a, b| drawn[*a].total_cmp(&drawn[*b])).unwrap();
+            let medians_drawn: Vec<f64> = medians.iter().map(|median| median.at(normal())).collect();
+            let best = (0..medians_drawn.len()).min_by(|a, b| medians_drawn[*a].total_cmp(&medians_drawn[*b])).unwrap();
             wins[best] += 1.0 / f64::from(draws);
         }
         wins

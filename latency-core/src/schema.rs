@@ -547,6 +547,8 @@ impl Schema {
         #[derive(Deserialize)]
         struct Probe {
             format: u32,
+            #[serde(default)]
+            fields: Vec<serde_json::Map<String, serde_json::Value>>,
         }
         let invalid = |message: String| Error::new(ErrorKind::InvalidSchema, message);
         let probe: Probe = serde_json::from_str(text).map_err(|error| {
@@ -561,6 +563,18 @@ impl Schema {
         }
         let schema: Self = serde_json::from_str(text)
             .map_err(|error| invalid(format!("the metadata `{METADATA_KEY}` is not a valid schema: {error}")))?;
+        // Serde ignores unknown keys of a flattened enum: a misspelt `required` would be lost.
+        for (field, keys) in schema.fields.iter().zip(&probe.fields) {
+            let allowed = match field.kind {
+                FieldKind::Number { .. } => {
+                    ["name", "type", "required", "description", "seen", "unit", "min", "max"].as_slice()
+                }
+                FieldKind::Category { .. } => &["name", "type", "required", "description", "seen", "categories"],
+            };
+            if let Some(key) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
+                return Err(invalid(format!("field `{}` has the key `{key}`; allowed: {}", field.name, list(allowed))));
+            }
+        }
         schema.check()?;
         Ok(schema)
     }
@@ -629,7 +643,7 @@ impl Schema {
             .with_field(name)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
         if !(1..=MAX_FIELDS).contains(&self.fields.len()) {
             return fail(format!("found {} fields; allowed: 1 to {MAX_FIELDS}", self.fields.len()));
@@ -641,6 +655,11 @@ impl Schema {
             }
             if ["src", "dst"].contains(&field.name.as_str()) {
                 return fail(format!("field `{}` has a name that means a place in a row; rename it", field.name));
+            }
+            if let FieldKind::Number { min: Some(min), max: Some(max), .. } = &field.kind
+                && (min > max || !min.is_finite() || !max.is_finite())
+            {
+                return fail(format!("field `{}` has the range {min} to {max}, which holds no number", field.name));
             }
             if let FieldKind::Category { categories, seen } = &field.kind {
                 if !(1..=MAX_CATEGORIES).contains(&categories.len()) {

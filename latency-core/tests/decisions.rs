@@ -72,7 +72,7 @@ fn numbers_out_of_range_are_refused_by_name() {
     for ms in [0.0, -5.0, f64::NAN, f64::INFINITY] {
         let error = PREDICTOR.judge(&path, ms).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("measured_ms")), "{ms}");
-        let error = PREDICTOR.rank(&path.src, &[path.dst.clone()], Some(ms)).unwrap_err();
+        let error = PREDICTOR.rank(&path.src, std::slice::from_ref(&path.dst), Some(ms)).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("budget_ms")), "{ms}");
     }
 }
@@ -137,6 +137,13 @@ fn answers_survive_json() {
     );
     assert_eq!(serde_json::from_str::<Vec<Ranked>>(&serde_json::to_string(&ranked).unwrap()).unwrap(), ranked);
     assert_eq!(serde_json::from_str::<latency_core::ModelInfo>(&serde_json::to_string(&info).unwrap()).unwrap(), info);
+    let row = Row::between("London", "aws:us-east-1").unwrap().with("src_access", "wifi");
+    let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+    assert_eq!(PREDICTOR.predict(&again).unwrap(), PREDICTOR.predict(&row).unwrap());
+    let nested: Row = serde_json::from_str(r#"{"src": "London", "dst": {"place": "aws:us-east-1"}}"#).unwrap();
+    assert_eq!(nested, Row::between("London", "aws:us-east-1").unwrap());
+    let error = serde_json::from_str::<Row>(r#"{"src": "London", "src": "Paris"}"#).unwrap_err();
+    assert!(error.to_string().starts_with("src: found twice"), "{error}");
     let place = Place::find("Portland, OR").unwrap();
     assert_eq!(serde_json::from_str::<Place>(&serde_json::to_string(&place).unwrap()).unwrap(), place);
     let json = serde_json::to_value(&judged).unwrap();

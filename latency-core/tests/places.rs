@@ -173,7 +173,7 @@ fn every_cloud_region_leads_back_to_itself() {
         assert_eq!((place.lat, place.lon), (fields[4].parse().unwrap(), fields[5].parse().unwrap()));
         seen += 1;
     }
-    assert_eq!(seen, 116);
+    assert_eq!(seen, 150);
 }
 
 #[test]

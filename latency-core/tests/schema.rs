@@ -44,6 +44,34 @@ fn a_model_has_one_to_a_thousand_fields() {
 }
 
 #[test]
+fn a_misspelt_key_of_a_field_is_not_lost() {
+    let message = refuse(|schema| schema["fields"][0]["reqired"] = json!(true));
+    assert_eq!(
+        message,
+        "field `hops` has the key `reqired`; allowed: name, type, required, description, seen, unit, min, max"
+    );
+    let message = refuse(|schema| schema["fields"][1]["unit"] = json!("ms"));
+    assert!(message.starts_with("field `link` has the key `unit`; allowed:"), "{message}");
+}
+
+#[test]
+fn a_range_holds_numbers() {
+    let message = refuse(|schema| {
+        schema["fields"][0]["min"] = json!(5);
+        schema["fields"][0]["max"] = json!(4);
+    });
+    assert_eq!(message, "field `hops` has the range 5 to 4, which holds no number");
+}
+
+#[test]
+fn a_schema_that_was_changed_is_checked_again() {
+    let mut schema = latency_core::Predictor::builder().build().unwrap().schema().clone();
+    schema.features.push(latency_core::schema::Feature::Detour { hub: 10_000 });
+    let error = latency_core::featurize(&schema, &latency_core::Batch::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSchema);
+}
+
+#[test]
 fn no_field_has_the_name_of_an_end() {
     for end in ["src", "dst"] {
         let message = refuse(|schema| schema["fields"][0]["name"] = json!(end));

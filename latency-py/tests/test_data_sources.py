@@ -52,7 +52,7 @@ def test_centroids_agree_with_the_ones_that_define_the_split(reference: Referenc
 def test_states_and_regions_are_complete(reference: Reference) -> None:
     assert len(reference.states) == 51  # with the District of Columbia
     assert reference.states.index.str.fullmatch("US-[A-Z]{2}").all()
-    assert len(reference.regions) == 116
+    assert len(reference.regions) == 150
     assert reference.regions.index.is_unique
     frankfurt = reference.regions.loc["aws:eu-central-1"]
     assert (frankfurt["lat"], frankfurt["lon"], frankfurt["country"]) == (50.11, 8.68, "DE")

@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(index.airports.len(), rows(AIRPORTS));
         assert_eq!(index.states.len(), rows(STATES));
         assert_eq!(index.cloud_regions.len(), rows(CLOUD_REGIONS));
-        assert!(index.cities.len() > 30_000 && index.airports.len() > 7_000 && index.cloud_regions.len() == 116);
+        assert!(index.cities.len() > 30_000 && index.airports.len() > 7_000 && index.cloud_regions.len() == 150);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
                 features.expect("what is predicted has features");
                 let predictions = predictor.predict_batch(&batch).expect("a row that is predicted, as a batch");
                 assert_eq!(predictions.get(0), Some(prediction));
-                assert!(predictions.ignored_columns.is_empty());
+                assert!(predictions.notes.ignored_columns.is_empty());
             }
             Err(error) => assert_eq!(error.kind().group(), ErrorGroup::Input, "{error}"),
         }

@@ -650,8 +650,8 @@ impl PredictorBuilder {
     /// ```no_run
     /// use latency_core::{Predictor, Row};
     /// # fn main() -> latency_core::Result<()> {
-    /// // The crate's tests hold this model; `latency train --data mine.csv` writes one of your own.
-    /// let predictor = Predictor::builder().file("latency-core/tests/models/own.onnx").build()?;
+    /// // As `latency train --data` writes it; its fields are the columns of the table.
+    /// let predictor = Predictor::builder().file("mine.onnx").build()?;
     /// let row = Row::new().with("hops", 5).with("link", "fibre");
     /// println!("{} ms", predictor.predict(&row)?.p50_ms);
     /// # Ok(())

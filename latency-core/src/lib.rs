@@ -33,6 +33,10 @@
 #[doc = include_str!("../../docs/rust.md")]
 mod guide {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod batch;
 mod continents;
 mod distribution;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -44,10 +45,9 @@ const CHUNK_ROWS: usize = 1024;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Predictor(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     encoder: Encoder,
     plan: FeaturePlan,
@@ -138,12 +138,29 @@ pub struct PredictorBuilder {
     check_golden_rows: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum ModelSource {
     /// The bundled model, if this build has one.
     Default,
     File(PathBuf),
     Bytes(Vec<u8>),
+}
+
+/// The model in short: its schema and trees would fill many pages.
+impl fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").field("model", &self.0.info.tag()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
 }
 
 impl Predictor {

@@ -1,0 +1,104 @@
+//! What users may rely on without calling anything: which traits the public types have.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::str::FromStr;
+
+use latency_core::geo::UnitVector;
+use latency_core::{
+    Access, Batch, Column, Continent, Endpoint, Entry, Error, ErrorGroup, ErrorKind, Input, Judgement, ModelInfo,
+    ModelTag, Notes, Path, Place, PlaceKind, Prediction, Predictions, Predictor, PredictorBuilder, Provider, Ranked,
+    Row, Schema, Strided, Tier, Timeout, Value, Verdict, Warning, WarningCode, schema,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A plain thing: it is shared between threads, kept for any time, cloned, and shown to developers.
+fn plain<T: Send + Sync + Unpin + Clone + Debug + 'static>() {}
+/// A word of a fixed list.
+fn word<T: Copy + Eq + Hash + Debug + Send + Sync + 'static>() {}
+fn shown<T: Display>() {}
+fn parsed<T: FromStr<Err = Error>>() {}
+fn compared<T: PartialEq>() {}
+fn empty<T: Default>() {}
+fn written<T: Serialize>() {}
+fn read<T: DeserializeOwned>() {}
+
+#[test]
+fn every_type_is_shared_cloned_and_shown() {
+    plain::<Predictor>();
+    plain::<PredictorBuilder>();
+    plain::<(ModelInfo, ModelTag<'static>)>();
+    plain::<(Path, Endpoint, Place, PlaceKind)>();
+    plain::<(Row, Value, Entry)>();
+    plain::<(Batch<'static>, Column<'static>, Strided<'static>)>();
+    plain::<(Prediction, Predictions, Notes, Warning)>();
+    plain::<(Ranked, Timeout, Judgement)>();
+    plain::<(Schema, schema::Field, schema::FieldKind, schema::Feature)>();
+    plain::<(schema::Coordinates, schema::Hub, schema::Cables, schema::Target, schema::Base)>();
+    plain::<(schema::Output, schema::Spread, schema::GoldenRow)>();
+    plain::<UnitVector>();
+}
+
+#[test]
+fn words_are_copied_compared_and_hashed() {
+    word::<(Access, Provider, Tier)>();
+    word::<(Continent, Verdict, WarningCode, ErrorKind, ErrorGroup)>();
+    word::<schema::OutputName>();
+}
+
+#[test]
+fn what_people_read_is_displayed_and_what_they_write_is_parsed() {
+    shown::<Error>();
+    shown::<ErrorKind>();
+    shown::<Place>();
+    shown::<Continent>();
+    shown::<Access>();
+    shown::<Provider>();
+    shown::<Tier>();
+    parsed::<Place>();
+    parsed::<Access>();
+    parsed::<Provider>();
+    parsed::<Tier>();
+}
+
+#[test]
+fn answers_and_questions_are_compared_and_have_a_json_form() {
+    compared::<(Path, Endpoint, Place, Row, Value, Entry)>();
+    compared::<(Prediction, Predictions, Notes, Ranked, Timeout, Judgement, ModelInfo, Schema)>();
+    empty::<(Row, Batch<'_>, Predictions, Notes)>();
+    written::<(Path, Endpoint, Place, Row, Value)>();
+    read::<(Path, Endpoint, Place, Row, Value)>();
+    written::<(Prediction, Ranked, Timeout, Judgement, ModelInfo, Schema)>();
+    read::<(Prediction, Ranked, Timeout, Judgement, ModelInfo, Schema)>();
+    written::<(Predictions, Notes)>();
+    written::<Error>();
+}
+
+#[test]
+fn an_error_travels_as_any_other() {
+    fn any<T: std::error::Error + Send + Sync + 'static>() {}
+    any::<Error>();
+    let boxed: Box<dyn std::error::Error + Send + Sync> = Endpoint::at(91.0, 0.0).unwrap_err().into();
+    assert_eq!(boxed.downcast_ref::<Error>().map(Error::code), Some("INVALID_FIELD"));
+    // One pointer: a `Result` costs no more than what it holds.
+    assert_eq!(size_of::<Error>(), size_of::<usize>());
+}
+
+#[test]
+fn an_input_can_be_chosen_at_run_time() {
+    let (path, row) = (Path::between("1,2", "3,4").unwrap(), Row::between("1,2", "3,4").unwrap());
+    let inputs: [&dyn Input; 2] = [&path, &row];
+    assert_eq!(inputs.len(), 2);
+}
+
+#[cfg(feature = "bundled-model")]
+#[test]
+fn a_predictor_is_small_and_shows_itself_in_a_line() {
+    let predictor = Predictor::builder().sessions(1).build().unwrap();
+    assert_eq!(size_of::<Predictor>(), size_of::<usize>());
+    let (shown, builder) = (format!("{predictor:?}"), Predictor::builder().bytes(Predictor::bundled_model()));
+    assert!(shown.starts_with("Predictor { model: ModelTag { name: \"latency\"") && shown.len() < 200, "{shown}");
+    let shown = format!("{builder:?}");
+    assert!(shown.contains(" bytes") && shown.len() < 500, "{shown}");
+}

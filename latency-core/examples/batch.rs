@@ -28,7 +28,7 @@ fn matrix(predictor: &Predictor) -> Result<()> {
     let found = predictor.predict_batch(&Batch::from_matrix(&COORDINATES, &paths.view())?)?;
     println!("floors {:.1?} ms", found.floor_ms.as_deref().unwrap_or_default());
     for (row, warning) in &found.notes.warnings {
-        println!("row {row}: {}: {}", warning.field, warning.message);
+        println!("row {row}: {warning}");
     }
     Ok(())
 }

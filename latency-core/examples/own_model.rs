@@ -42,7 +42,7 @@ fn run(file: &str, values: &[String]) -> Result<()> {
         found.p50_ms, found.low_ms, found.high_ms, found.p90_ms
     );
     for warning in &found.warnings {
-        println!("{}: {}", warning.field, warning.message);
+        println!("{warning}");
     }
     if !found.missing.is_empty() {
         println!("not given: {}", found.missing.join(", "));

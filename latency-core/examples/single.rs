@@ -24,7 +24,7 @@ fn run(src: &str, dst: &str, access: Option<&str>) -> Result<()> {
         println!("light in fibre             {floor:6.1} ms there and back over {distance:.0} km");
     }
     for warning in &found.warnings {
-        println!("{}: {}: {}", warning.code.as_str(), warning.field, warning.message);
+        println!("{}: {warning}", warning.code);
     }
     println!("not given: {}", found.missing.join(", "));
     Ok(())

@@ -29,6 +29,8 @@
 //! Features are computed in f64 with pure-Rust mathematics, and sums run in one thread in one order: [`Predictor::predict`]
 //! equals [`Predictor::predict_batch`] to the bit, in Rust, Python, Node.js and over HTTP.
 
+#![warn(missing_debug_implementations)]
+
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/rust.md")]
 mod guide {}

@@ -1,6 +1,7 @@
 //! Typed paths for models that know about places, such as the bundled one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -258,6 +259,15 @@ impl Endpoint {
     #[must_use]
     pub fn uncertainty_km(&self) -> f64 {
         self.uncertainty_km
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    /// [`Endpoint::find`].
+    fn from_str(place: &str) -> Result<Self> {
+        Self::find(place)
     }
 }
 

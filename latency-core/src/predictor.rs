@@ -96,6 +96,7 @@ pub struct ModelInfo {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelTag<'a> {
     /// The model's name.
     pub name: &'a str,

@@ -61,6 +61,7 @@ const MAX_CATEGORIES: usize = 1000;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Schema {
     /// Version of this form, [`FORMAT`].
     pub format: u32,
@@ -102,6 +103,7 @@ pub struct Schema {
 /// # Ok::<(), latency_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Field {
     /// The flat name: a column, a keyword.
     pub name: String,
@@ -167,6 +169,7 @@ pub enum FieldKind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Coordinates {
     /// Latitude of the source.
     pub src_lat: String,
@@ -190,6 +193,7 @@ pub struct Coordinates {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Hub {
     /// Name, for people.
     pub name: String,
@@ -210,6 +214,7 @@ pub struct Hub {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Cables {
     /// The links, each in both directions: indices of two hubs, and RTT in ms.
     pub links: Vec<(usize, usize, f64)>,
@@ -291,6 +296,7 @@ pub enum Axis {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Feature {
     /// The number in a field.
     Number {
@@ -389,6 +395,7 @@ impl Feature {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Target {
     /// Name of the target column, such as `rtt_ms`.
     pub name: String,
@@ -415,6 +422,7 @@ pub struct Target {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Base {
     /// Index of the feature that is the guess.
     pub feature: usize,
@@ -451,6 +459,7 @@ pub enum Transform {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Output {
     /// What it becomes.
     pub name: OutputName,
@@ -473,6 +482,7 @@ pub struct Output {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OutputName {
     /// Lower end of the 90 % interval for the path's median.
     LowMs,
@@ -499,6 +509,7 @@ pub enum OutputName {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Spread {
     /// The category fields that decide.
     pub fields: Vec<String>,
@@ -522,6 +533,7 @@ pub struct Spread {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct GoldenRow {
     /// Values by field; absent means missing.
     pub row: BTreeMap<String, crate::Value>,

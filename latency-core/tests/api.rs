@@ -56,6 +56,10 @@ fn what_people_read_is_displayed_and_what_they_write_is_parsed() {
     shown::<Access>();
     shown::<Provider>();
     shown::<Tier>();
+    shown::<Verdict>();
+    shown::<Warning>();
+    shown::<WarningCode>();
+    parsed::<Endpoint>();
     parsed::<Place>();
     parsed::<Access>();
     parsed::<Provider>();
@@ -65,6 +69,7 @@ fn what_people_read_is_displayed_and_what_they_write_is_parsed() {
 #[test]
 fn answers_and_questions_are_compared_and_have_a_json_form() {
     compared::<(Path, Endpoint, Place, Row, Value, Entry)>();
+    compared::<(Batch<'_>, Column<'_>, Strided<'_>)>();
     compared::<(Prediction, Predictions, Notes, Ranked, Timeout, Judgement, ModelInfo, Schema)>();
     empty::<(Row, Batch<'_>, Predictions, Notes)>();
     written::<(Path, Endpoint, Place, Row, Value)>();
@@ -83,6 +88,27 @@ fn an_error_travels_as_any_other() {
     assert_eq!(boxed.downcast_ref::<Error>().map(Error::code), Some("INVALID_FIELD"));
     // One pointer: a `Result` costs no more than what it holds.
     assert_eq!(size_of::<Error>(), size_of::<usize>());
+}
+
+#[test]
+fn a_label_is_a_value_of_a_row() {
+    let row =
+        Row::new().with("src_access", Access::Wifi).with("dst_provider", Provider::Aws).with("dst_tier", None::<Tier>);
+    assert_eq!(row, Row::new().with("src_access", "wifi").with("dst_provider", "aws").with("dst_tier", Value::Missing));
+}
+
+#[test]
+fn columns_are_equal_if_their_numbers_are() {
+    let numbers = [1.0, 9.0, 2.0, 9.0];
+    assert_eq!(Strided::new(&numbers, 0, 2), Strided::new(&[1.0, 2.0], 0, 1));
+    assert_ne!(Strided::new(&numbers, 0, 2), Strided::new(&numbers, 1, 2));
+}
+
+#[test]
+fn words_and_warnings_are_shown() {
+    assert_eq!(format!("{:>10}|{}", Verdict::Slow, WarningCode::OutOfRange), "      slow|OUT_OF_RANGE");
+    let json = r#"{"code": "OUT_OF_RANGE", "field": "hops", "message": "found 40"}"#;
+    assert_eq!(serde_json::from_str::<Warning>(json).unwrap().to_string(), "hops: found 40");
 }
 
 #[test]

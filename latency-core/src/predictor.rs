@@ -217,7 +217,7 @@ impl Predictor {
         BUNDLED_MODEL
     }
 
-    /// Predicts one path, given as a [`Path`] or as a [`Row`](crate::Row) by names. Equal to the bit to the same row in
+    /// Predicts one path, given as a [`Path`](crate::Path) or as a [`Row`] by names. Equal to the bit to the same row in
     /// a batch.
     ///
     /// ```

@@ -284,7 +284,8 @@ impl Predictor {
             return Err(Error::new(
                 ErrorKind::InvalidBatch,
                 format!(
-                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and                      {columns} columns",
+                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and \
+                     {columns} columns",
                     rows.rows
                 ),
             ));

@@ -128,3 +128,13 @@ fn a_predictor_is_small_and_shows_itself_in_a_line() {
     let shown = format!("{builder:?}");
     assert!(shown.contains(" bytes") && shown.len() < 500, "{shown}");
 }
+
+#[cfg(feature = "bundled-model")]
+#[test]
+fn an_array_of_another_shape_is_refused_in_plain_words() {
+    let predictor = Predictor::builder().sessions(1).build().unwrap();
+    let batch = Batch::new().with("src", ["1,2"]).with("dst", ["3,4"]);
+    let error = predictor.predict_batch_into(&batch, ndarray::Array2::zeros((1, 5)).view_mut()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidBatch);
+    assert!(error.message().contains("1 rows and 5 columns") && !error.message().contains("  "), "{error}");
+}

@@ -57,6 +57,7 @@ linked: $(VENV)/.onnxruntime ## Test the core linked to ONNX Runtime when it is 
 
 .PHONY: valgrind
 valgrind: $(VENV)/.onnxruntime ## Run the stress test under valgrind (memory errors, leaks)
+	command -v valgrind >/dev/null || { echo "valgrind is missing: install it (Debian: apt-get install valgrind)"; exit 1; }
 	test=$$(cargo test --locked -p latency-core --profile $(PROFILE) --test stress --no-run --message-format json \
 	    | sed -n 's/.*"executable":"\([^"]*stress-[^"]*\)".*/\1/p') && \
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_STRESS_TURNS=4 valgrind --tool=memcheck --leak-check=full \

@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use latency_core::{Access, Batch, Column, Endpoint, Path, Predictor};
+use latency_core::{Access, Batch, Column, Endpoint, Path, Predictor, Row};
 use ndarray::Array2;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -51,6 +51,12 @@ fn main() {
         let [bare, ours] = [&turns.first, &turns.second].map(|times| 1e6 * median(times) / rows as f64);
         println!("| {rows} | {bare:.2} | {ours:.2} | {:.3} |", turns.ratio());
     }
+    let (path, batch) = (Paths::random(1).path(0), Paths::random(1));
+    let (row, matrix) = (Row::from(&path), predictor.features(&batch.batch()).expect("the path is valid"));
+    let by_names = || drop(black_box(predictor.predict(&row).expect("the row is valid")));
+    let turns = take_turns(patience, || run(&mut sessions[0], &matrix), by_names);
+    let [bare, ours] = [&turns.first, &turns.second].map(|times| 1e6 * median(times));
+    println!("| 1, a `Row` by names | {bare:.2} | {ours:.2} | {:.3} |", turns.ratio());
 
     println!("\n| rows | one thread, rows per second | two threads | two / one | bare sessions, two / one |");
     println!("| ---: | ---: | ---: | ---: | ---: |");

@@ -353,7 +353,7 @@ impl Predictor {
         self.rank_encoded(candidates.iter().map(|dst| Ends { src, dst }), budget_ms)
     }
 
-    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`](crate::Row)s.
+    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`]s.
     ///
     /// ```
     /// use latency_core::{Predictor, Row};

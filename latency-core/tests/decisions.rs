@@ -28,6 +28,19 @@ fn regions_are_ranked_by_their_median() {
 }
 
 #[test]
+fn every_region_of_a_provider_is_ranked_and_the_nearest_comes_early() {
+    for (city, near) in [("Frankfurt", "eu-central-1"), ("Sydney", "ap-southeast-2"), ("São Paulo", "sa-east-1")] {
+        let regions: Vec<_> =
+            Place::cloud_regions().filter(|region| region.provider() == Some(Provider::Aws)).collect();
+        let candidates: Vec<_> = regions.iter().cloned().map(Endpoint::from).collect();
+        let ranked = PREDICTOR.rank(&Endpoint::find(city).unwrap(), &candidates, None).unwrap();
+        assert_eq!(ranked.len(), 36);
+        let first: Vec<_> = ranked[..3].iter().map(|found| regions[found.index].to_string()).collect();
+        assert!(first.contains(&format!("aws:{near}")), "{city}: {first:?}");
+    }
+}
+
+#[test]
 fn equal_candidates_share_and_keep_their_order() {
     let ranked = PREDICTOR.rank(&Endpoint::find("Lisbon").unwrap(), &ends(["LHR"; 4]), None).unwrap();
     assert_eq!(order(&ranked), [0, 1, 2, 3]);

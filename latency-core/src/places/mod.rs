@@ -197,6 +197,19 @@ impl Place {
         search::suggest(prefix.trim(), limit)
     }
 
+    /// Every cloud region that is known by name, provider by provider: candidates to rank.
+    ///
+    /// ```
+    /// use latency_core::{Place, Provider};
+    ///
+    /// let aws: Vec<_> = Place::cloud_regions().filter(|region| region.provider() == Some(Provider::Aws)).collect();
+    /// assert!(aws.len() > 30 && aws.iter().any(|region| region.to_string() == "aws:eu-west-2"));
+    /// ```
+    #[cfg(feature = "places")]
+    pub fn cloud_regions() -> impl Iterator<Item = Self> {
+        search::cloud_regions()
+    }
+
     /// The provider, if this is a cloud region.
     ///
     /// ```

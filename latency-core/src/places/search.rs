@@ -53,6 +53,11 @@ pub(super) fn suggest(prefix: &str, limit: usize) -> Vec<Place> {
     places
 }
 
+/// What [`Place::cloud_regions`] does.
+pub(super) fn cloud_regions() -> impl Iterator<Item = Place> {
+    Index::get().cloud_regions.iter().map(Place::from)
+}
+
 fn city_place(index: &Index, number: usize) -> Place {
     let city = &index.cities[number];
     let state = index.state_of(city);

@@ -11,7 +11,7 @@ use latency_core::{Endpoint, Place, Predictor, Result};
 const SHOWN: usize = 10;
 
 fn run(client: &str, prefix: &str, budget_ms: f64, access: &str) -> Result<()> {
-    let regions = Place::suggest(prefix, 500);
+    let regions: Vec<_> = Place::cloud_regions().filter(|region| region.to_string().starts_with(prefix)).collect();
     let candidates: Vec<Endpoint> = regions.iter().cloned().map(Endpoint::from).collect();
     let client = Endpoint::find(client)?.with_access(access.parse()?);
     let ranked = Predictor::bundled()?.rank(&client, &candidates, Some(budget_ms))?;

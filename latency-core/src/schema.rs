@@ -257,7 +257,7 @@ impl Cables {
 /// assert_eq!(serde_json::to_string(&End::West)?, "\"west\"");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The end that comes first when going east from 30° W (the southern one on the same meridian).
@@ -274,7 +274,7 @@ pub enum End {
 /// assert_eq!(serde_json::to_string(&Axis::Z)?, "\"z\"");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Towards latitude 0, longitude 0.
@@ -438,7 +438,7 @@ pub struct Base {
 /// assert_eq!(latency_core::Predictor::bundled()?.schema().target.transform, Transform::Log);
 /// # Ok::<(), latency_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transform {
     /// The trees predict the target itself.

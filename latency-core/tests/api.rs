@@ -44,7 +44,7 @@ fn every_type_is_shared_cloned_and_shown() {
 fn words_are_copied_compared_and_hashed() {
     word::<(Access, Provider, Tier)>();
     word::<(Continent, Verdict, WarningCode, ErrorKind, ErrorGroup)>();
-    word::<schema::OutputName>();
+    word::<(schema::OutputName, schema::Transform, schema::End, schema::Axis)>();
 }
 
 #[test]

@@ -477,6 +477,7 @@ mod tests {
                 found.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
             );
         }
+        assert!(encode_row(&own, &Row::from(&path)).unwrap()[4].is_nan());
         // What the caller says is another matter.
         let error = encode_row(&own, &Row::between(src, dst).unwrap().with("src_provider", "azure")).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("src_provider")));

@@ -464,7 +464,7 @@ impl Encode for Ends<'_> {
 }
 
 impl From<&Path> for Row {
-    /// The same path by flat names.
+    /// The same path by flat names: every question about it has the same answer.
     fn from(path: &Path) -> Self {
         let mut row = Self::new();
         for (name, end) in [("src", &path.src), ("dst", &path.dst)] {
@@ -480,7 +480,11 @@ impl From<&Path> for Row {
                     row.set(format!("{name}_{part}"), word);
                 }
             }
+            if end.provider_implied {
+                row.implied.push(format!("{name}_provider"));
+            }
         }
+        row.uncertainty_km = [&path.src, &path.dst].map(|end| Some(end.uncertainty_km));
         row
     }
 }

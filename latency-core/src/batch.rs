@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// let words = Column::from(["wifi", "server"]);
 /// let gaps: Column = [Some("wifi"), None].into_iter().collect();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Column<'a> {
     /// Numbers; NaN is a missing value.
@@ -63,6 +63,13 @@ impl<'a> Strided<'a> {
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a f64> {
         self.values.iter().step_by(self.step)
+    }
+}
+
+/// Equal if the numbers are, wherever they lie.
+impl PartialEq for Strided<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
@@ -125,7 +132,7 @@ impl<'a> FromIterator<Option<&'a str>> for Column<'a> {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch<'a> {
     pub(crate) columns: Vec<(Cow<'a, str>, Column<'a>)>,
 }

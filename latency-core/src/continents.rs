@@ -14,6 +14,12 @@ const STRIDE: usize = 361;
 ///
 /// Central America and the Caribbean belong to North America, Turkey to Asia, Cyprus to Europe; Russia is Europe up to
 /// 60° east and Asia beyond.
+///
+/// ```
+/// use latency_core::Continent;
+///
+/// assert_eq!(Continent::at(-1.29, 36.82), Continent::Africa);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Continent {
     /// `AF`
@@ -41,6 +47,10 @@ pub enum Continent {
 
 impl Continent {
     /// Every continent, in the order of their codes.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::Continent::ALL.map(|continent| continent.code()).join(" "), "AF AN AS EU NA OC SA");
+    /// ```
     pub const ALL: [Self; 7] = [
         Self::Africa,
         Self::Antarctica,
@@ -52,6 +62,10 @@ impl Continent {
     ];
 
     /// The two-letter code: `AF`, `AN`, `AS`, `EU`, `NA`, `OC` or `SA`.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::Continent::NorthAmerica.code(), "NA");
+    /// ```
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -69,6 +83,13 @@ impl Continent {
     ///
     /// The grid is 1° wide, so a strait or a border is only as sharp as that. Latitudes beyond the poles count as the
     /// poles and longitudes wrap; a value that is not finite counts as 0 (callers validate before).
+    ///
+    /// ```
+    /// use latency_core::Continent;
+    ///
+    /// assert_eq!(Continent::at(55.76, 37.62), Continent::Europe);
+    /// assert_eq!(Continent::at(55.03, 82.92), Continent::Asia);
+    /// ```
     #[must_use]
     #[expect(clippy::cast_sign_loss, reason = "both are clamped to 0 or more first")]
     pub fn at(lat: f64, lon: f64) -> Self {

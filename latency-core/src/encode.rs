@@ -116,6 +116,11 @@ impl Encode for Row {
                 return Err(schema.unknown_field(name).with_field(self.shown(name)));
             };
             let field = &schema.fields[index];
+            if self.implied.iter().any(|implied| implied == name)
+                && matches!(value, Value::Text(word) if !field.knows(word))
+            {
+                continue;
+            }
             // A coordinate may come by its role or by its own name, but not by both: one would be lost.
             if !row[index].is_nan() {
                 return Err(Error::new(
@@ -231,10 +236,16 @@ impl Schema {
             };
             let place = find_place(end, text).map_err(|error| error.with_row(row))?;
             let cells = &mut values[row * width..(row + 1) * width];
-            if let (Some(lat), Some(lon)) = (lat, lon) {
-                (cells[lat], cells[lon]) = (place.lat, place.lon);
+            for (field, degrees, axis) in [(lat, place.lat, "lat"), (lon, place.lon, "lon")] {
+                if let Some(field) = field {
+                    cells[field] = encode_number(&self.fields[field], degrees)
+                        .map_err(|error| error.with_field(format!("{end}.{axis}")).with_row(row))?;
+                }
             }
-            if let (Some(provider), Some(found)) = (provider, place.provider()) {
+            // A place's provider is a hint: a model that does not know it does not mind.
+            if let (Some(provider), Some(found)) = (provider, place.provider())
+                && self.fields[provider].knows(found.as_str())
+            {
                 cells[provider] = encode_text(&self.fields[provider], found.as_str())?;
             }
         }
@@ -297,7 +308,8 @@ fn encode_value(field: &Field, value: &Value) -> Result<f64> {
     }
 }
 
-fn encode_number(field: &Field, number: f64) -> Result<f64> {
+/// Checks a number against its field's range.
+pub(crate) fn encode_number(field: &Field, number: f64) -> Result<f64> {
     match &field.kind {
         FieldKind::Number { min, max, .. } => {
             let in_range = number >= min.unwrap_or(f64::MIN) && number <= max.unwrap_or(f64::MAX);
@@ -330,6 +342,13 @@ fn encode_text(field: &Field, text: &str) -> Result<f64> {
     }
 }
 
+impl Field {
+    /// Whether this is a category field with this word.
+    fn knows(&self, word: &str) -> bool {
+        matches!(&self.kind, FieldKind::Category { categories, .. } if categories.iter().any(|known| known == word))
+    }
+}
+
 fn allowed(field: &Field) -> String {
     match &field.kind {
         FieldKind::Number { unit, min, max, .. } => {
@@ -350,6 +369,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{Path, Place};
 
     fn schema(
         fields: &serde_json::Value,
@@ -403,5 +423,65 @@ mod tests {
         let error = own.encode_batch(&places.with("server_lng", vec![5.0])).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidBatch, Some("dst")));
         assert!(error.message().contains("both `dst` and `server_lng`"), "{error}");
+    }
+
+    /// Coordinates between -60 and 60, and one provider at each end.
+    fn part_of_the_earth() -> Schema {
+        let names = ["src_lat", "src_lon", "dst_lat", "dst_lon"];
+        let field = |name: &str| json!({"name": name, "type": "number", "min": -60, "max": 60, "required": true});
+        let provider = |name: &str| json!({"name": name, "type": "category", "categories": ["aws"]});
+        let fields: Vec<_> =
+            names.map(field).into_iter().chain(["src_provider", "dst_provider"].map(provider)).collect();
+        let roles = names.map(|name| (name.to_owned(), name.into())).into_iter().collect();
+        schema(&fields.into(), Some(serde_json::Value::Object(roles)), &json!([{"kind": "distance_km"}]))
+    }
+
+    fn encode_path(schema: &Schema, path: &Path) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        path.encode(&Encoder::new(schema.clone()), &mut values).map(|()| values)
+    }
+
+    #[test]
+    fn positions_out_of_range_are_refused_in_every_form() {
+        let own = part_of_the_earth();
+        for (dst, field) in [("70,0", "dst.lat"), ("0,-61", "dst.lon")] {
+            let row = encode_row(&own, &Row::between("0,0", dst).unwrap()).unwrap_err();
+            let path = encode_path(&own, &Path::between("0,0", dst).unwrap()).unwrap_err();
+            let batch = own.encode_batch(&Batch::new().with("src", ["0,0"]).with("dst", [dst])).unwrap_err();
+            for error in [&row, &path, &batch] {
+                assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some(field)), "{error}");
+                assert_eq!(error.message(), row.message());
+            }
+            assert_eq!(batch.row(), Some(0));
+        }
+        let mut place = Place::find("1,2").unwrap();
+        for lat in [500.0, f64::NAN, f64::INFINITY] {
+            place.lat = lat;
+            let path = Path::new(place.clone().into(), Place::find("1,2").unwrap().into());
+            assert_eq!(encode_path(&own, &path).unwrap_err().field(), Some("src.lat"), "{lat}");
+        }
+    }
+
+    #[cfg(feature = "places")]
+    #[test]
+    fn a_provider_that_only_a_name_implies_may_be_unknown() {
+        let own = part_of_the_earth();
+        let (src, dst) = ("azure:uksouth", "aws:eu-west-2");
+        let found = encode_row(&own, &Row::between(src, dst).unwrap()).unwrap();
+        assert!(found[4].is_nan() && found[5] == 0.0, "{found:?}");
+        let path = Path::between(src, dst).unwrap();
+        let batch = Batch::new().with("src", [src]).with("dst", [dst]);
+        for other in [encode_path(&own, &path).unwrap(), own.encode_batch(&batch).unwrap().values] {
+            assert_eq!(
+                other.iter().map(|value| value.to_bits()).collect::<Vec<_>>(),
+                found.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            );
+        }
+        assert!(encode_row(&own, &Row::from(&path)).unwrap()[4].is_nan());
+        // What the caller says is another matter.
+        let error = encode_row(&own, &Row::between(src, dst).unwrap().with("src_provider", "azure")).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidField, Some("src_provider")));
+        let path = Path { src: path.src.with_provider(crate::Provider::Azure), ..path };
+        assert_eq!(encode_path(&own, &path).unwrap_err().field(), Some("src.provider"));
     }
 }

@@ -5,6 +5,15 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// `Result` with this crate's [`Error`].
+///
+/// ```
+/// fn median_ms(src: &str, dst: &str) -> latency_core::Result<f32> {
+///     let path = latency_core::Path::between(src, dst)?;
+///     Ok(latency_core::Predictor::bundled()?.predict(&path)?.p50_ms)
+/// }
+/// assert!(median_ms("Lisbon", "Madrid")? < median_ms("Lisbon", "Tokyo")?);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -12,6 +21,16 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 macro_rules! error_kinds {
     ($( $(#[doc = $doc:literal])+ $variant:ident => $code:literal, $group:ident; )+) => {
         /// What kind of thing went wrong. New kinds may be added.
+        ///
+        /// ```
+        /// use latency_core::{ErrorKind, Place};
+        ///
+        /// let error = Place::find("Nowhereville").unwrap_err();
+        /// match error.kind() {
+        ///     ErrorKind::UnknownPlace | ErrorKind::AmbiguousPlace => println!("ask the user again: {error}"),
+        ///     other => panic!("{other}"),
+        /// }
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -20,15 +39,33 @@ macro_rules! error_kinds {
 
         impl ErrorKind {
             /// Every kind there is: the catalogue that the tests of each language walk.
+            ///
+            /// ```
+            /// use latency_core::ErrorKind;
+            ///
+            /// let codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+            /// assert!(codes.contains(&"INVALID_FIELD"));
+            /// ```
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
 
             /// The stable name of this kind, the same in Rust, Python, Node.js and over HTTP.
+            ///
+            /// ```
+            /// assert_eq!(latency_core::ErrorKind::AmbiguousPlace.code(), "AMBIGUOUS_PLACE");
+            /// ```
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $( Self::$variant => $code, )+ }
             }
 
             /// Whose mistake this is: the caller's input, the model file, or the runtime library.
+            ///
+            /// ```
+            /// use latency_core::{ErrorGroup, ErrorKind};
+            ///
+            /// assert_eq!(ErrorKind::UnknownPlace.group(), ErrorGroup::Input);
+            /// assert_eq!(ErrorKind::RuntimeNotLoaded.group(), ErrorGroup::Runtime);
+            /// ```
             #[must_use]
             pub const fn group(self) -> ErrorGroup {
                 match self { $( Self::$variant => ErrorGroup::$group, )+ }
@@ -81,6 +118,18 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Whose mistake an error is. Bindings choose their exception class, and HTTP its status, by this.
+///
+/// ```
+/// use latency_core::{Error, ErrorGroup};
+///
+/// fn status(error: &Error) -> u16 {
+///     match error.kind().group() {
+///         ErrorGroup::Input => 422,
+///         _ => 500,
+///     }
+/// }
+/// assert_eq!(status(&latency_core::Endpoint::at(91.0, 0.0).unwrap_err()), 422);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorGroup {
@@ -96,6 +145,17 @@ pub enum ErrorGroup {
 ///
 /// `Display` is one line, `row 3: src_lat: found 91; allowed -90 to 90`. The cause, if any, is in
 /// [`source`](std::error::Error::source).
+///
+/// ```
+/// use latency_core::{Batch, ErrorKind, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let batch = Batch::new().with("src", ["London", "London"]).with("dst", ["Tokyo", "Springfield"]);
+/// let error = Predictor::bundled()?.predict_batch(&batch).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::AmbiguousPlace);
+/// assert_eq!((error.row(), error.field()), (Some(1), Some("dst")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Inner>);
@@ -113,6 +173,13 @@ struct Inner {
 
 impl Error {
     /// An error of this kind with this message.
+    ///
+    /// ```
+    /// use latency_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::InvalidField, "found 2; allowed: 0 to 1");
+    /// assert_eq!(error.to_string(), "found 2; allowed: 0 to 1");
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -125,6 +192,13 @@ impl Error {
     }
 
     /// Names the field at fault.
+    ///
+    /// ```
+    /// use latency_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::InvalidField, "found 2; allowed: 0 to 1").with_field("load");
+    /// assert_eq!(error.to_string(), "load: found 2; allowed: 0 to 1");
+    /// ```
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());
@@ -132,6 +206,13 @@ impl Error {
     }
 
     /// Names the row of a batch, counted from 0.
+    ///
+    /// ```
+    /// use latency_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::MissingField, "give it").with_field("src_lat").with_row(3);
+    /// assert_eq!(error.to_string(), "row 3: src_lat: give it");
+    /// ```
     #[must_use]
     pub fn with_row(mut self, row: usize) -> Self {
         self.0.row = Some(row);
@@ -144,6 +225,13 @@ impl Error {
     }
 
     /// Adds a named detail, such as the path of a file.
+    ///
+    /// ```
+    /// use latency_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::ModelNotReadable, "cannot read the model").with_context("file", "mine.onnx");
+    /// assert_eq!(error.context(), [("file", "mine.onnx".to_owned())]);
+    /// ```
     #[must_use]
     pub fn with_context(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.context.push((name, value.into()));
@@ -151,6 +239,16 @@ impl Error {
     }
 
     /// Keeps the error that caused this one.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// use latency_core::{Error, ErrorKind};
+    ///
+    /// let cause = std::io::Error::other("the disk is gone");
+    /// let error = Error::new(ErrorKind::ModelNotReadable, "cannot read the model").with_source(cause);
+    /// assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
@@ -158,36 +256,75 @@ impl Error {
     }
 
     /// The kind of this error.
+    ///
+    /// ```
+    /// use latency_core::{ErrorKind, Row};
+    ///
+    /// assert_eq!(Row::between("Nowhereville", "Tokyo").unwrap_err().kind(), ErrorKind::UnknownPlace);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// The stable code of this error's kind, the same in every language.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::Place::find("Nowhereville").unwrap_err().code(), "UNKNOWN_PLACE");
+    /// ```
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
     /// The message without the field's name in front.
+    ///
+    /// ```
+    /// let error = latency_core::Endpoint::at(91.0, 0.0).unwrap_err();
+    /// assert_eq!(error.to_string(), format!("lat: {}", error.message()));
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// The field at fault, if one is: `src_lat` in tables and rows, `src.lat` in nested objects.
+    ///
+    /// ```
+    /// use latency_core::{Predictor, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let row = Row::between("London", "Tokyo")?.with("src_acess", "wifi");
+    /// let error = Predictor::bundled()?.predict(&row).unwrap_err();
+    /// assert_eq!((error.code(), error.field()), ("UNKNOWN_FIELD", Some("src_acess")));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
 
     /// The row of the batch at fault, counted from 0.
+    ///
+    /// ```
+    /// use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London", "Nowhereville"]).with("dst", ["Tokyo", "Tokyo"]);
+    /// assert_eq!(Predictor::bundled()?.predict_batch(&batch).unwrap_err().row(), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn row(&self) -> Option<usize> {
         self.0.row
     }
 
     /// Named details such as paths. They may name files of this machine: keep them out of answers to strangers.
+    ///
+    /// ```
+    /// let error = latency_core::Predictor::builder().file("missing.onnx").build().unwrap_err();
+    /// assert_eq!(error.context(), [("file", "missing.onnx".to_owned())]);
+    /// ```
     #[must_use]
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context

@@ -1,5 +1,7 @@
 //! Whether a measured RTT can be true.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Measurement;
@@ -39,6 +41,12 @@ impl Verdict {
             Self::Suspicious => "suspicious",
             Self::Impossible => "impossible",
         }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, list};
+use crate::row::Value;
 
 macro_rules! labels {
     ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $word_doc:literal])+ $variant:ident => $word:literal, )+ }) => {
@@ -46,6 +47,13 @@ macro_rules! labels {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(self.as_str())
+            }
+        }
+
+        impl From<$name> for Value {
+            /// The word.
+            fn from(label: $name) -> Self {
+                Self::from(label.as_str())
             }
         }
 

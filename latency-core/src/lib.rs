@@ -5,33 +5,77 @@
 //! technologies and cloud providers; models of your own, trained with `latency train`, have your fields.
 //!
 //! ```
-//! use latency_core::{Predictor, Row};
+//! use latency_core::{Access, Endpoint, Path, Predictor};
 //!
 //! # fn main() -> latency_core::Result<()> {
 //! let predictor = Predictor::bundled()?;
-//! let row = Row::between("London", "aws:ap-northeast-1")?.with("src_access", "wifi");
-//! let prediction = predictor.predict(&row)?;
+//! let client = Endpoint::find("London")?.with_access(Access::Wifi);
+//! let tokyo = Endpoint::find("aws:ap-northeast-1")?;
+//!
+//! let prediction = predictor.predict(&Path::new(client.clone(), tokyo.clone()))?;
 //! println!("{} ms, 90 % of measurements below {} ms", prediction.p50_ms, prediction.p90_ms);
 //! # assert!(prediction.p50_ms > 95.0 && prediction.p50_ms < 400.0 && prediction.p90_ms > prediction.p50_ms);
+//!
+//! let regions = [tokyo, Endpoint::find("aws:us-east-1")?, Endpoint::find("aws:eu-west-1")?];
+//! let best = &predictor.rank(&client, &regions, None)?[0];
+//! println!("number {} is the best with probability {:.2}", best.index, best.p_best);
+//! # assert_eq!(best.index, 2);
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! | question | method | takes |
+//! | --- | --- | --- |
+//! | How long is one path? | [`Predictor::predict`] | a [`Path`], or a [`Row`] by names |
+//! | And many? | [`Predictor::predict_batch`], [`predict_batch_into`](Predictor::predict_batch_into) | a [`Batch`] of columns |
+//! | And many, each of which may be wrong? | [`Predictor::predict_rows`] | paths or rows |
+//! | Which destination is the best, and how sure is that? | [`Predictor::rank`] | [`Endpoint`]s |
+//! | How long to wait for an answer? | [`Predictor::timeout`] | a path and a quantile |
+//! | Can this measurement be true? | [`Predictor::judge`] | a path and an RTT |
+//! | What is at this name? | [`Place::find`] | `London`, `LHR`, `aws:eu-west-2`, `51.51,-0.13` |
+//!
+//! # Errors
+//!
+//! Every failure is an [`Error`]. Its message says what was found, what is allowed, and the cure; programs look at its
+//! [`kind`](Error::kind), [`field`](Error::field) and [`row`](Error::row). A prediction for values that training never saw
+//! is no failure: it has [`warnings`](Prediction::warnings).
+//!
+//! # Cargo features
+//!
+//! All are on by default.
+//!
+//! - `load-dynamic`: ONNX Runtime is opened at run time. Without it, it is linked when you build, with
+//!   `ORT_LIB_PATH=<its folder> ORT_PREFER_DYNAMIC_LINK=1`.
+//! - `bundled-model`: the model inside the crate, `Predictor::bundled`.
+//! - `places`: names of cities, airports and cloud regions. Without it, a place is `lat,lon`.
+//!
 //! # ONNX Runtime
 //!
 //! The trees are evaluated by ONNX Runtime 1.20 or later, which is loaded when the first predictor is built. Its library is
-//! looked for in this order: [`PredictorBuilder::library`], the environment variables `LATENCY_ORT_DYLIB_PATH` and
+//! looked for in this order: `PredictorBuilder::library`, the environment variables `LATENCY_ORT_DYLIB_PATH` and
 //! `ORT_DYLIB_PATH`, folders that a binding names, the folder of the running program. The pip package `onnxruntime`
-//! holds one: `onnxruntime/capi/libonnxruntime.so.*`.
+//! holds one: `onnxruntime/capi/libonnxruntime.so.*`. A program that uses the crate `ort` itself gives its environment to
+//! [`PredictorBuilder::environment`].
+//!
+//! # Threads
+//!
+//! A [`Predictor`] is `Send + Sync`, cheap to clone, and runs as many calls at once as it has
+//! [sessions](PredictorBuilder::sessions), each in its caller's thread. Nothing is done in the background.
 //!
 //! # Same numbers everywhere
 //!
 //! Features are computed in f64 with pure-Rust mathematics, and sums run in one thread in one order: [`Predictor::predict`]
 //! equals [`Predictor::predict_batch`] to the bit, in Rust, Python, Node.js and over HTTP.
 
+#![warn(missing_debug_implementations)]
+
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/rust.md")]
 mod guide {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod batch;
 mod continents;

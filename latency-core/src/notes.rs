@@ -1,5 +1,6 @@
 //! What to know before relying on a prediction: which inputs lie outside what training saw, and which were not given.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -54,6 +55,19 @@ impl WarningCode {
         match self {
             Self::OutOfRange => "OUT_OF_RANGE",
         }
+    }
+}
+
+impl fmt::Display for WarningCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One line, as that of an error: the field, what was found, and what training saw.
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
     }
 }
 

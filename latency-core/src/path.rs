@@ -1,12 +1,13 @@
 //! Typed paths for models that know about places, such as the bundled one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::encode::{Encode, Encoder};
+use crate::encode::{Encode, Encoder, encode_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Access, Provider, Tier};
 use crate::places::Place;
@@ -58,7 +59,7 @@ pub struct Endpoint {
     provider: Option<Provider>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
-    /// Whether the provider comes from a place's name: a model without providers does not mind.
+    /// Whether the provider comes from a place's name: a model that does not know it does not mind.
     #[serde(skip)]
     provider_implied: bool,
     #[serde(skip)]
@@ -261,6 +262,15 @@ impl Endpoint {
     }
 }
 
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    /// [`Endpoint::find`].
+    fn from_str(place: &str) -> Result<Self> {
+        Self::find(place)
+    }
+}
+
 impl From<Place> for Endpoint {
     fn from(place: Place) -> Self {
         let provider = place.provider();
@@ -369,6 +379,10 @@ impl LabelField {
         }))
     }
 
+    fn knows(&self, label: usize) -> bool {
+        self.0.as_ref().is_some_and(|(_, codes)| codes.get(label).is_some_and(Option::is_some))
+    }
+
     /// Puts the label's code into the row; `shown` is what the caller calls the field.
     fn fill(&self, label: usize, word: &str, row: &mut [f64], shown: impl Fn() -> String) -> Result<()> {
         let Some((field, codes)) = &self.0 else {
@@ -385,14 +399,18 @@ impl LabelField {
 }
 
 impl EndFields {
-    fn fill(&self, end: &Endpoint, row: &mut [f64]) -> Result<()> {
-        (row[self.lat], row[self.lon]) = (end.lat, end.lon);
+    fn fill(&self, schema: &Schema, end: &Endpoint, row: &mut [f64]) -> Result<()> {
         let shown = |part: &'static str| move || format!("{}.{part}", self.end);
+        // An end can be made of a place whose position was changed, and a model can allow a part of the Earth.
+        for (field, degrees, part) in [(self.lat, end.lat, "lat"), (self.lon, end.lon, "lon")] {
+            row[field] =
+                encode_number(&schema.fields[field], degrees).map_err(|error| error.with_field(shown(part)()))?;
+        }
         if let Some(access) = end.access {
             self.access.fill(access as usize, access.as_str(), row, shown("access"))?;
         }
         match end.provider {
-            Some(provider) if !end.provider_implied || self.provider.0.is_some() => {
+            Some(provider) if !end.provider_implied || self.provider.knows(provider as usize) => {
                 self.provider.fill(provider as usize, provider.as_str(), row, shown("provider"))?;
             }
             _ => {}
@@ -428,8 +446,8 @@ impl Encode for Ends<'_> {
         let start = values.len();
         values.resize(start + encoder.schema.fields.len(), f64::NAN);
         let row = &mut values[start..];
-        src.fill(self.src, row)?;
-        dst.fill(self.dst, row)?;
+        src.fill(&encoder.schema, self.src, row)?;
+        dst.fill(&encoder.schema, self.dst, row)?;
         match encoder.missing(row) {
             Some(field) => Err(Error::new(
                 ErrorKind::MissingField,
@@ -446,7 +464,7 @@ impl Encode for Ends<'_> {
 }
 
 impl From<&Path> for Row {
-    /// The same path by flat names.
+    /// The same path by flat names: every question about it has the same answer.
     fn from(path: &Path) -> Self {
         let mut row = Self::new();
         for (name, end) in [("src", &path.src), ("dst", &path.dst)] {
@@ -462,7 +480,11 @@ impl From<&Path> for Row {
                     row.set(format!("{name}_{part}"), word);
                 }
             }
+            if end.provider_implied {
+                row.implied.push(format!("{name}_provider"));
+            }
         }
+        row.uncertainty_km = [&path.src, &path.dst].map(|end| Some(end.uncertainty_km));
         row
     }
 }

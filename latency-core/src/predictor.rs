@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -44,10 +45,9 @@ const CHUNK_ROWS: usize = 1024;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Predictor(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     encoder: Encoder,
     plan: FeaturePlan,
@@ -96,6 +96,7 @@ pub struct ModelInfo {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelTag<'a> {
     /// The model's name.
     pub name: &'a str,
@@ -122,6 +123,15 @@ impl ModelInfo {
 }
 
 /// Says which model to load, and how to run it.
+///
+/// ```
+/// use latency_core::Predictor;
+/// # fn main() -> latency_core::Result<()> {
+/// let predictor = Predictor::builder().bytes(Predictor::bundled_model()).sessions(4).build()?;
+/// assert_eq!(predictor.model_info().name, "latency");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct PredictorBuilder {
     model: ModelSource,
@@ -129,12 +139,29 @@ pub struct PredictorBuilder {
     check_golden_rows: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum ModelSource {
     /// The bundled model, if this build has one.
     Default,
     File(PathBuf),
     Bytes(Vec<u8>),
+}
+
+/// The model in short: its schema and trees would fill many pages.
+impl fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").field("model", &self.0.info.tag()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
 }
 
 impl Predictor {
@@ -257,7 +284,8 @@ impl Predictor {
             return Err(Error::new(
                 ErrorKind::InvalidBatch,
                 format!(
-                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and                      {columns} columns",
+                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and \
+                     {columns} columns",
                     rows.rows
                 ),
             ));
@@ -637,6 +665,17 @@ fn matrix(plan: &FeaturePlan, rows: &EncodedRows) -> Result<Array2<f32>> {
 
 impl PredictorBuilder {
     /// Loads this file instead of the bundled model.
+    ///
+    /// ```no_run
+    /// use latency_core::{Predictor, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// // As `latency train --data` writes it; its fields are the columns of the table.
+    /// let predictor = Predictor::builder().file("mine.onnx").build()?;
+    /// let row = Row::new().with("hops", 5).with("link", "fibre");
+    /// println!("{} ms", predictor.predict(&row)?.p50_ms);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn file(mut self, path: impl AsRef<FilePath>) -> Self {
         self.model = ModelSource::File(path.as_ref().to_path_buf());
@@ -644,6 +683,13 @@ impl PredictorBuilder {
     }
 
     /// Loads these bytes instead of the bundled model.
+    ///
+    /// ```
+    /// use latency_core::{ErrorKind, Predictor};
+    ///
+    /// let error = Predictor::builder().bytes(*b"not a model").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidModel);
+    /// ```
     #[must_use]
     pub fn bytes(mut self, model: impl Into<Vec<u8>>) -> Self {
         self.model = ModelSource::Bytes(model.into());
@@ -651,6 +697,21 @@ impl PredictorBuilder {
     }
 
     /// How many calls can run at the same time; default: one per core.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let predictor = Predictor::builder().sessions(2).build()?;
+    /// let path = Path::between("London", "Tokyo")?;
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         // Two of the four predict at once, the others wait.
+    ///         scope.spawn(|| predictor.predict(&path).map(|prediction| prediction.p50_ms));
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sessions(mut self, sessions: usize) -> Self {
         self.options.sessions = sessions.max(1);
@@ -658,6 +719,17 @@ impl PredictorBuilder {
     }
 
     /// Threads inside one call; default 1. With more, sums may differ in their last bits.
+    ///
+    /// ```
+    /// use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// // For one large batch at a time.
+    /// let predictor = Predictor::builder().sessions(1).threads(2).build()?;
+    /// let batch = Batch::new().with("src", ["London"; 1000]).with("dst", ["Tokyo"; 1000]);
+    /// assert_eq!(predictor.predict_batch(&batch)?.len(), 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.options.threads = threads.max(1);
@@ -665,6 +737,14 @@ impl PredictorBuilder {
     }
 
     /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
+    ///
+    /// ```
+    /// use latency_core::{ErrorKind, Predictor};
+    ///
+    /// let error = Predictor::builder().library("libonnxruntime.so").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::RuntimeNotLoaded);
+    /// println!("{error}");
+    /// ```
     #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library(mut self, path: impl AsRef<FilePath>) -> Self {
@@ -674,6 +754,16 @@ impl PredictorBuilder {
 
     /// A folder to look for the ONNX Runtime library in, if neither [`library`](Self::library) nor the environment names
     /// one: how bindings name the copy that their package brings.
+    ///
+    /// ```
+    /// use latency_core::Predictor;
+    /// # fn main() -> latency_core::Result<()> {
+    /// let program = std::env::current_exe().expect("a program knows its file");
+    /// let folder = program.with_file_name("lib");
+    /// let predictor = Predictor::builder().library_folder(folder).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "load-dynamic")]
     #[must_use]
     pub fn library_folder(mut self, folder: impl AsRef<FilePath>) -> Self {
@@ -688,6 +778,16 @@ impl PredictorBuilder {
     /// The library that the host loaded is used, so no other is looked for, and the option `library` is an error.
     /// The environment is kept to the end of the process, and later predictors that are given none run in it as well. A
     /// host that makes its environment after the first predictor is refused by ort: make it first.
+    ///
+    /// ```no_run
+    /// use latency_core::Predictor;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Before any predictor is built.
+    /// let environment = ort::init().with_name("host").build()?;
+    /// let predictor = Predictor::builder().environment(environment.clone()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn environment(mut self, environment: impl Any + Send + Sync) -> Self {
         self.options.runtime.host = Some(HostEnvironment::new(environment));
@@ -703,6 +803,13 @@ impl PredictorBuilder {
     }
 
     /// Loads the model and checks it: the file, its schema, and that it reproduces its golden rows.
+    ///
+    /// ```
+    /// use latency_core::{ErrorKind, Predictor};
+    ///
+    /// let error = Predictor::builder().file("missing.onnx").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ModelNotReadable);
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::ModelNotReadable`], [`ErrorKind::InvalidModel`], [`ErrorKind::InvalidSchema`],

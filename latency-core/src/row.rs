@@ -8,6 +8,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::places::Place;
 
 /// One value of a row.
+///
+/// ```
+/// use latency_core::{Row, Value};
+///
+/// let load: Option<f64> = None;
+/// let row = Row::new().with("hops", 5).with("link", "fibre").with("load", load);
+/// assert_eq!(row.get("hops"), Some(&Value::Number(5.0)));
+/// assert_eq!(row.get("load"), Some(&Value::Missing));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -53,6 +62,16 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 const MAX_VALUES: usize = 1000;
 
 /// What a caller wrote under one key of a row: see [`Row::from_entries`].
+///
+/// ```
+/// use latency_core::{Entry, Row, Value};
+/// # fn main() -> latency_core::Result<()> {
+/// let end = Entry::End(vec![("place".into(), "Tokyo".into()), ("access".into(), "wifi".into())]);
+/// let row = Row::from_entries([("src".into(), Entry::Value("London".into())), ("dst".into(), end)])?;
+/// assert_eq!(row.get("dst_access"), Some(&Value::from("wifi")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// A plain value; for the keys `src` and `dst` the name of a place.
@@ -93,12 +112,27 @@ struct Given {
 
 impl Row {
     /// A row without values.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::Row::new().iter().count(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A row for the path between two places, each in one of the forms that [`Place::find`] understands.
+    ///
+    /// ```
+    /// use latency_core::{Row, Value};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let row = Row::between("London", "aws:ap-northeast-1")?;
+    /// assert_eq!(row.get("src_lat"), Some(&Value::Number(51.51)));
+    /// assert_eq!(row.get("dst_provider"), Some(&Value::from("aws")));
+    /// assert_eq!(Row::between("London", "Nowhereville").unwrap_err().field(), Some("dst"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::UnknownPlace`], [`ErrorKind::AmbiguousPlace`] or [`ErrorKind::InvalidField`] (coordinates out of
@@ -111,6 +145,13 @@ impl Row {
     }
 
     /// Adds a value; it replaces an earlier one of the same name.
+    ///
+    /// ```
+    /// use latency_core::{Row, Value};
+    ///
+    /// let row = Row::new().with("hops", 5).with("hops", 6);
+    /// assert_eq!(row.get("hops"), Some(&Value::Number(6.0)));
+    /// ```
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         self.set(field, value);
@@ -118,6 +159,16 @@ impl Row {
     }
 
     /// Adds a value; it replaces an earlier one of the same name.
+    ///
+    /// ```
+    /// use latency_core::{Row, Value};
+    ///
+    /// let mut row = Row::new();
+    /// for (field, value) in [("hops", 5.0), ("load", 0.3)] {
+    ///     row.set(field, value);
+    /// }
+    /// assert_eq!(row.get("load"), Some(&Value::Number(0.3)));
+    /// ```
     pub fn set(&mut self, field: impl Into<String>, value: impl Into<Value>) {
         let (field, value) = (field.into(), value.into());
         self.implied.retain(|implied| *implied != field);
@@ -128,18 +179,41 @@ impl Row {
     }
 
     /// The value of a field.
+    ///
+    /// ```
+    /// use latency_core::Row;
+    ///
+    /// assert_eq!(Row::new().with("link", "fibre").get("hops"), None);
+    /// ```
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.values.iter().find(|given| given.field == field).map(|given| &given.value)
     }
 
     /// All values, in the order in which they were added.
+    ///
+    /// ```
+    /// use latency_core::Row;
+    ///
+    /// let row = Row::new().with("hops", 5).with("link", "fibre");
+    /// assert_eq!(row.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["hops", "link"]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|given| (given.field.as_str(), &given.value))
     }
 
     /// Builds a row from what a caller wrote: an end is the name of a place or a group of values, other fields stand
     /// beside them, and flat names are understood too. What every binding and [`from_json`](Self::from_json) use.
+    ///
+    /// ```
+    /// use latency_core::{Entry, Row, Value};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let entries = [("src", "London"), ("dst", "Tokyo"), ("dst_access", "wifi")];
+    /// let row = Row::from_entries(entries.map(|(key, text)| (key.to_owned(), Entry::Value(text.into()))))?;
+    /// assert_eq!(row.get("dst_lat"), Some(&Value::Number(35.69)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidField`] for values of a wrong type or given twice, and the errors of [`Place::find`].

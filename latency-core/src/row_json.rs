@@ -40,6 +40,17 @@ impl Row {
 
     /// Reads the same form from text. A key that stands there twice is an error; a parsed value has already lost it.
     ///
+    /// ```
+    /// use latency_core::Row;
+    /// # fn main() -> latency_core::Result<()> {
+    /// let row = Row::from_json_str(r#"{"src": "London", "dst": {"place": "Tokyo", "access": "wifi"}}"#)?;
+    /// assert!(row.get("dst_access").is_some());
+    /// let twice = Row::from_json_str(r#"{"src": "London", "dst": {"lat": 1, "lat": 2, "lon": 3}}"#);
+    /// assert_eq!(twice.unwrap_err().field(), Some("dst.lat"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_json`](Self::from_json), and [`ErrorKind::InvalidJson`] with line and column if it is not JSON.
     pub fn from_json_str(text: &str) -> Result<Self> {

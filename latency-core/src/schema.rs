@@ -2,6 +2,20 @@
 //!
 //! The schema is read once when a model is loaded, and checked completely there: whatever a [`Schema`] says can be
 //! relied on by the rest of the crate. `docs/model-schema.json` is its form as a JSON Schema.
+//!
+//! ```
+//! use latency_core::Predictor;
+//! use latency_core::schema::FieldKind;
+//! # fn main() -> latency_core::Result<()> {
+//! for field in &Predictor::bundled()?.schema().fields {
+//!     match &field.kind {
+//!         FieldKind::Number { unit, .. } => println!("{}: a number ({unit})", field.name),
+//!         FieldKind::Category { categories, .. } => println!("{}: {}", field.name, categories.join(", ")),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +25,19 @@ use crate::continents::Continent;
 use crate::error::{Error, ErrorKind, Result, list};
 
 /// The metadata key that holds the schema.
+///
+/// ```
+/// assert_eq!(latency_core::schema::METADATA_KEY, "latency.schema");
+/// ```
 pub const METADATA_KEY: &str = "latency.schema";
 
 /// The version of the schema's form that this crate reads and writes.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// assert_eq!(predictor.schema().format, latency_core::schema::FORMAT);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 pub const FORMAT: u32 = 1;
 
 /// More hubs would make loading slow: the fastest ways between all of them are worked out there.
@@ -26,8 +50,18 @@ const MAX_FIELDS: usize = 1000;
 const MAX_CATEGORIES: usize = 1000;
 
 /// Everything about a model that is not trees.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// for field in &predictor.schema().fields {
+///     println!("{}{}: {}", field.name, if field.required { " (required)" } else { "" }, field.description);
+/// }
+/// # assert_eq!(predictor.schema().fields.len(), 10);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Schema {
     /// Version of this form, [`FORMAT`].
     pub format: u32,
@@ -61,7 +95,15 @@ pub struct Schema {
 }
 
 /// One input field.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let required: Vec<_> = predictor.schema().fields.iter().filter(|field| field.required).map(|field| &field.name).collect();
+/// assert_eq!(required, ["src_lat", "src_lon", "dst_lat", "dst_lon"]);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Field {
     /// The flat name: a column, a keyword.
     pub name: String,
@@ -77,6 +119,18 @@ pub struct Field {
 }
 
 /// What a field holds. `seen` is what training saw: values outside it are answered with a warning.
+///
+/// ```
+/// use latency_core::Predictor;
+/// use latency_core::schema::FieldKind;
+///
+/// let predictor = Predictor::bundled()?;
+/// match &predictor.schema().field("src_access").unwrap().kind {
+///     FieldKind::Category { categories, .. } => assert!(categories.contains(&"wifi".to_owned())),
+///     FieldKind::Number { .. } => panic!("it is a category"),
+/// }
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FieldKind {
@@ -106,8 +160,16 @@ pub enum FieldKind {
 }
 
 /// The fields that hold the coordinates, in degrees.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let coordinates = predictor.schema().coordinates.as_ref().expect("the bundled model knows places");
+/// assert_eq!(coordinates.src_lat, "src_lat");
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Coordinates {
     /// Latitude of the source.
     pub src_lat: String,
@@ -123,8 +185,15 @@ pub struct Coordinates {
 }
 
 /// A city where many cables meet.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// assert!(predictor.schema().hubs.iter().any(|hub| hub.name == "Singapore"));
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Hub {
     /// Name, for people.
     pub name: String,
@@ -135,8 +204,17 @@ pub struct Hub {
 }
 
 /// A map of cables and land lines: links between hubs with the RTT that each adds. Training learns the RTTs.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let schema = predictor.schema();
+/// let (from, to, ms) = schema.cables.as_ref().expect("the bundled model has cables").links[0];
+/// println!("{} to {}: {ms} ms", schema.hubs[from].name, schema.hubs[to].name);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Cables {
     /// The links, each in both directions: indices of two hubs, and RTT in ms.
     pub links: Vec<(usize, usize, f64)>,
@@ -172,7 +250,14 @@ impl Cables {
 /// A path's RTT is the same in both directions up to noise, so features look at the western and the eastern end
 /// instead of source and destination: swapping the ends gives the same prediction. West and east are counted from
 /// 30° W, where the Atlantic parts the continents, so that neighbours stay on the same side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// ```
+/// use latency_core::schema::End;
+///
+/// assert_eq!(serde_json::to_string(&End::West)?, "\"west\"");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The end that comes first when going east from 30° W (the southern one on the same meridian).
@@ -182,7 +267,14 @@ pub enum End {
 }
 
 /// An axis of [`UnitVector`](crate::geo::UnitVector).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// ```
+/// use latency_core::schema::Axis;
+///
+/// assert_eq!(serde_json::to_string(&Axis::Z)?, "\"z\"");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Towards latitude 0, longitude 0.
@@ -194,8 +286,17 @@ pub enum Axis {
 }
 
 /// One column of the model's matrix.
+///
+/// ```
+/// use latency_core::schema::Feature;
+///
+/// let feature: Feature = serde_json::from_str(r#"{"kind": "category", "field": "link", "category": "radio"}"#)?;
+/// assert_eq!(feature, Feature::Category { field: "link".into(), category: "radio".into() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Feature {
     /// The number in a field.
     Number {
@@ -264,6 +365,13 @@ pub enum Feature {
 
 impl Feature {
     /// Whether this feature needs coordinates.
+    ///
+    /// ```
+    /// use latency_core::schema::Feature;
+    ///
+    /// assert!(Feature::DistanceKm.is_geographic());
+    /// assert!(!Feature::Number { field: "hops".into() }.is_geographic());
+    /// ```
     #[must_use]
     pub fn is_geographic(&self) -> bool {
         !matches!(
@@ -278,8 +386,16 @@ impl Feature {
 }
 
 /// What is predicted, and the space in which the trees work.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let target = &predictor.schema().target;
+/// assert_eq!((target.name.as_str(), target.unit.as_str()), ("rtt_ms", "ms"));
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Target {
     /// Name of the target column, such as `rtt_ms`.
     pub name: String,
@@ -294,8 +410,19 @@ pub struct Target {
 }
 
 /// A first guess that the trees correct: with the log transform, `ln(feature + add)` is added to each margin.
+///
+/// ```
+/// use latency_core::schema::Feature;
+///
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let schema = predictor.schema();
+/// let base = schema.target.base.expect("the bundled model corrects a first guess");
+/// assert_eq!(schema.features[base.feature], Feature::CableMs);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Base {
     /// Index of the feature that is the guess.
     pub feature: usize,
@@ -304,7 +431,14 @@ pub struct Base {
 }
 
 /// The target space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// ```
+/// use latency_core::schema::Transform;
+///
+/// assert_eq!(latency_core::Predictor::bundled()?.schema().target.transform, Transform::Log);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transform {
     /// The trees predict the target itself.
@@ -314,8 +448,18 @@ pub enum Transform {
 }
 
 /// One output of the ONNX graph.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// for output in &predictor.schema().outputs {
+///     println!("{:?}: quantile {}, corrected by {}", output.name, output.quantile, output.offset);
+/// }
+/// # assert_eq!(predictor.schema().outputs.len(), 3);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Output {
     /// What it becomes.
     pub name: OutputName,
@@ -327,8 +471,18 @@ pub struct Output {
 }
 
 /// The names that outputs can have.
+///
+/// ```
+/// use latency_core::schema::OutputName;
+///
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let names: Vec<_> = predictor.schema().outputs.iter().map(|output| output.name).collect();
+/// assert_eq!(names, [OutputName::LowMs, OutputName::P50Ms, OutputName::HighMs]);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OutputName {
     /// Lower end of the 90 % interval for the path's median.
     LowMs,
@@ -346,8 +500,16 @@ pub enum OutputName {
 ///
 /// In log space the excess is exponential, `ln(x / median) = scale · (E − ln 2)` with E ~ Exp(1), so that its median
 /// is 0. The scale is the largest over the path's fields.
+///
+/// ```
+/// let predictor = latency_core::Predictor::bundled()?;
+/// let spread = predictor.schema().spread.as_ref().expect("the bundled model has a spread");
+/// assert!(spread.scale["server"] < spread.scale["wifi"]);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Spread {
     /// The category fields that decide.
     pub fields: Vec<String>,
@@ -358,8 +520,20 @@ pub struct Spread {
 }
 
 /// A row and the prediction that the model must reproduce.
+///
+/// ```
+/// use latency_core::{Predictor, Row};
+///
+/// let predictor = Predictor::bundled()?;
+/// let golden = &predictor.schema().golden[0];
+/// let row: Row = golden.row.iter().map(|(field, value)| (field.as_str(), value.clone())).collect();
+/// let (found, expected) = (predictor.predict(&row)?.p50_ms, golden.prediction["p50_ms"]);
+/// assert!((found - expected).abs() <= 1e-5 * expected);
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct GoldenRow {
     /// Values by field; absent means missing.
     pub row: BTreeMap<String, crate::Value>,
@@ -369,6 +543,15 @@ pub struct GoldenRow {
 
 impl Schema {
     /// Reads and checks a schema.
+    ///
+    /// ```
+    /// use latency_core::{Predictor, Schema};
+    ///
+    /// let predictor = Predictor::bundled()?;
+    /// assert_eq!(&Schema::from_json(&predictor.schema().to_json())?, predictor.schema());
+    /// assert_eq!(Schema::from_json("{}").unwrap_err().code(), "INVALID_SCHEMA");
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSchema`] if the text is not a schema of this format or contradicts itself.
@@ -410,6 +593,12 @@ impl Schema {
 
     /// The schema as JSON, as it stands in the model file.
     ///
+    /// ```
+    /// let json = latency_core::Predictor::bundled()?.schema().to_json();
+    /// assert!(json.starts_with(r#"{"format":1,"name":"latency""#));
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// Never: every part of a schema has a JSON form.
     #[must_use]
@@ -418,18 +607,36 @@ impl Schema {
     }
 
     /// The index of a field.
+    ///
+    /// ```
+    /// assert_eq!(latency_core::Predictor::bundled()?.schema().field_index("src_lon"), Some(1));
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     #[must_use]
     pub fn field_index(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
     }
 
     /// The field of this name.
+    ///
+    /// ```
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert!(!predictor.schema().field("src_access").unwrap().required);
+    /// assert_eq!(predictor.schema().field("weather"), None);
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 
     /// The names of all fields, in order.
+    ///
+    /// ```
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert_eq!(predictor.schema().field_names().next(), Some("src_lat"));
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_str())
     }
@@ -632,6 +839,13 @@ impl Schema {
 
 impl Coordinates {
     /// The four names: source latitude and longitude, destination latitude and longitude.
+    ///
+    /// ```
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// let names = predictor.schema().coordinates.as_ref().unwrap().names();
+    /// assert_eq!(names, ["src_lat", "src_lon", "dst_lat", "dst_lon"]);
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     #[must_use]
     pub fn names(&self) -> [&str; 4] {
         [&self.src_lat, &self.src_lon, &self.dst_lat, &self.dst_lon]

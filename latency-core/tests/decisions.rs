@@ -110,6 +110,22 @@ fn a_wrong_position_is_allowed_for() {
 }
 
 #[test]
+fn a_row_made_of_a_path_is_judged_as_the_path() {
+    let located = Endpoint::at(35.68, 139.69).unwrap().with_uncertainty_km(500.0).unwrap().with_access(Access::Wifi);
+    let path = Path::new(Endpoint::find("aws:eu-west-2").unwrap(), located);
+    let row = Row::from(&path);
+    for measured_ms in [20.0, 61.0, 80.0, 240.0] {
+        assert_eq!(PREDICTOR.judge(&row, measured_ms).unwrap(), PREDICTOR.judge(&path, measured_ms).unwrap());
+    }
+    // What a name implies is as if the row had the name.
+    let named = Path::between("aws:eu-west-2", "Tokyo").unwrap();
+    let row = Row::from(&named).with("src_provider", Provider::Gcp);
+    assert_eq!(row.get("src_provider"), Some(&Provider::Gcp.into()));
+    let by_name = Row::between("aws:eu-west-2", "Tokyo").unwrap();
+    assert_eq!(PREDICTOR.judge(&Row::from(&named), 20.0).unwrap(), PREDICTOR.judge(&by_name, 20.0).unwrap());
+}
+
+#[test]
 fn ends_are_read_from_json_in_every_form() {
     let read = |json: &str| serde_json::from_str::<Endpoint>(json);
     let region = read(r#"{"place": "gcp:europe-west2", "access": "server", "tier": "premium"}"#).unwrap();

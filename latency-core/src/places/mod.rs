@@ -39,6 +39,16 @@ const ALLOWED: &str = "a city (`London`, `London, CA`, `Portland, OR`), an airpo
      a cloud region (`aws:eu-west-2`), or `lat,lon` in degrees (`51.51,-0.13`)";
 
 /// What kind of place a name stands for.
+///
+/// ```
+/// use latency_core::{Place, PlaceKind};
+///
+/// match Place::find("LHR")?.kind {
+///     PlaceKind::Airport { iata } => assert_eq!(iata, "LHR"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -65,6 +75,15 @@ pub enum PlaceKind {
 ///
 /// `Display` writes the full form, `Portland, OR, US`, `LHR` or `aws:eu-west-2`. [`Place::find`] leads back from it to
 /// this place, except where two towns of one state share a name.
+///
+/// ```
+/// use latency_core::{Place, PlaceKind};
+///
+/// let place: Place = "Portland, OR".parse()?;
+/// assert_eq!((place.to_string().as_str(), &place.kind), ("Portland, OR, US", &PlaceKind::City));
+/// assert_eq!(Place::find("aws:eu-west-2")?.name, "London");
+/// # Ok::<(), latency_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Place {
@@ -136,6 +155,14 @@ impl Place {
 
     /// A place at these coordinates in degrees.
     ///
+    /// ```
+    /// use latency_core::Place;
+    ///
+    /// assert_eq!(Place::at(51.51, -0.13)?, Place::find("51.51,-0.13")?);
+    /// assert_eq!(Place::at(0.0, 181.0).unwrap_err().field(), Some("lon"));
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidField`] with the field `lat` (−90 to 90) or `lon` (−180 to 180).
     pub fn at(lat: f64, lon: f64) -> Result<Self> {
@@ -184,6 +211,14 @@ impl Place {
     }
 
     /// The provider, if this is a cloud region.
+    ///
+    /// ```
+    /// use latency_core::{Place, Provider};
+    ///
+    /// assert_eq!(Place::find("gcp:us-east1")?.provider(), Some(Provider::Gcp));
+    /// assert_eq!(Place::find("London")?.provider(), None);
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
     #[must_use]
     pub fn provider(&self) -> Option<Provider> {
         match self.kind {

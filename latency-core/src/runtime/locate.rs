@@ -6,6 +6,12 @@ use super::probe::OLDEST_MINOR;
 use crate::error::{Error, ErrorKind, Result, list};
 
 /// The environment variables that name the library, the first one set wins.
+///
+/// ```
+/// let named = latency_core::LIBRARY_VARIABLES.iter().find_map(std::env::var_os);
+/// println!("{}", named.map_or("none is set".into(), |path| path.display().to_string()));
+/// # assert_eq!(latency_core::LIBRARY_VARIABLES[0], "LATENCY_ORT_DYLIB_PATH");
+/// ```
 pub const LIBRARY_VARIABLES: [&str; 2] = ["LATENCY_ORT_DYLIB_PATH", "ORT_DYLIB_PATH"];
 
 /// What the pip package calls the library.
@@ -18,6 +24,10 @@ const PACKAGE_FILE: &str = if cfg!(windows) {
 };
 
 /// What the library's file is called on this platform, without a version: `libonnxruntime.so` on Linux.
+///
+/// ```
+/// assert!(latency_core::library_file_name().contains("onnxruntime"));
+/// ```
 #[must_use]
 pub fn library_file_name() -> String {
     format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)

@@ -12,7 +12,7 @@ const ROUND_TRIPS: f32 = 3.0;
 
 fn wait(predictor: &Predictor, path: &Path, quantile: f64) -> Result<Duration> {
     let found = predictor.timeout(path, quantile)?;
-    Ok(Duration::from_secs_f32(found.timeout_ms / 1000.0))
+    Ok(found.duration())
 }
 
 fn run(src: &str, dst: &str, server: Duration) -> Result<()> {

@@ -95,6 +95,12 @@ impl From<Vec<f64>> for Column<'_> {
     }
 }
 
+impl<const N: usize> From<[f64; N]> for Column<'_> {
+    fn from(numbers: [f64; N]) -> Self {
+        Self::from(Vec::from(numbers))
+    }
+}
+
 impl<'a> From<ArrayView1<'a, f64>> for Column<'a> {
     /// Borrowed if it lies in one piece, else copied.
     fn from(numbers: ArrayView1<'a, f64>) -> Self {
@@ -105,6 +111,12 @@ impl<'a> From<ArrayView1<'a, f64>> for Column<'a> {
 impl<'a> From<&[&'a str]> for Column<'a> {
     fn from(texts: &[&'a str]) -> Self {
         Self::Texts(texts.iter().map(|text| Some(Cow::Borrowed(*text))).collect())
+    }
+}
+
+impl<'a> From<&'a [String]> for Column<'a> {
+    fn from(texts: &'a [String]) -> Self {
+        Self::Texts(texts.iter().map(|text| Some(Cow::Borrowed(text.as_str()))).collect())
     }
 }
 

@@ -70,7 +70,7 @@
 #![warn(missing_debug_implementations)]
 
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/rust.md")]
+#[doc = include_str!("../GUIDE.md")]
 mod guide {}
 
 #[cfg(doctest)]
@@ -103,6 +103,9 @@ pub use continents::Continent;
 pub use encode::Input;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use judgement::{Judgement, Verdict};
+/// The arrays of [`Batch::from_matrix`] and [`Predictor::predict_batch_into`], in the version that they take.
+pub use ndarray;
+
 pub use labels::{Access, Provider, Tier};
 pub use notes::{Notes, Warning, WarningCode};
 pub use path::{Endpoint, Path};

@@ -37,7 +37,7 @@ pub struct Path {
 /// One end of a path: a position, and what else is known about it.
 ///
 /// Its JSON is an object, `{"lat": 51.51, "lon": -0.13, "access": "wifi"}`; it is read from the name of a place too, and
-/// from an object with `place`.
+/// from an object with `place`. How far off the position may be is not in it.
 ///
 /// ```
 /// use latency_core::{Endpoint, Provider};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ndarray::{Array2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
@@ -387,7 +388,7 @@ impl Predictor {
     /// # fn main() -> latency_core::Result<()> {
     /// let timeout = Predictor::bundled()?.timeout(&Path::between("London", "Tokyo")?, 0.99)?;
     /// assert_eq!(timeout.timeout_ms, timeout.prediction.p99_ms);
-    /// let wait = std::time::Duration::from_secs_f32(timeout.timeout_ms / 1000.0);
+    /// let wait = timeout.duration();
     /// # Ok(())
     /// # }
     /// ```
@@ -636,6 +637,24 @@ pub struct Timeout {
     /// What is predicted for the path.
     #[serde(flatten)]
     pub prediction: Prediction,
+}
+
+impl Timeout {
+    /// The same time as what sockets and timers take.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let wait = Predictor::bundled()?.timeout(&Path::between("London", "Tokyo")?, 0.99)?.duration();
+    /// assert!(wait.as_millis() > 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        // Predictions are finite, and paths of models with coordinates take no negative time.
+        Duration::try_from_secs_f64(f64::from(self.timeout_ms) / 1000.0).unwrap_or(Duration::MAX)
+    }
 }
 
 /// The f32 matrix that a model with this schema would see, row-major, one column per feature: what training uses.

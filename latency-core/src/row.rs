@@ -40,6 +40,19 @@ impl From<i32> for Value {
     }
 }
 
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<f32> for Value {
+    /// The number that its decimal form says: 0.1 stays 0.1.
+    fn from(number: f32) -> Self {
+        Self::Number(crate::shortest(number))
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

@@ -107,7 +107,10 @@ fn refused(builder: &PredictorBuilder, asked_by: &str, path: &Path, why: &str) -
     assert_eq!(first.kind(), ErrorKind::RuntimeNotLoaded);
     assert_eq!(first.to_string(), second.to_string(), "the same answer twice");
     let message = first.message();
-    assert!(message.starts_with(&format!("{asked_by} {}, ", path.display())), "who asked for what: {message}");
+    assert!(
+        message.starts_with(&format!("{asked_by} {}, ", path.display()).replace('\0', r"\u{0}")),
+        "who asked for what: {message}"
+    );
     for part in [
         why,
         "; allowed: the absolute path of ONNX Runtime 1.20 or a later 1.x for ",
@@ -122,7 +125,8 @@ fn refused(builder: &PredictorBuilder, asked_by: &str, path: &Path, why: &str) -
 fn compare(name: &str, folder: &Path, messages: &[String]) {
     let program = env::current_exe().unwrap();
     let (os, arch) = (env::consts::OS, env::consts::ARCH);
-    let mut prose: String = messages.iter().map(|message| format!("    RUNTIME_NOT_LOADED: {message}\n")).collect();
+    let mut prose =
+        messages.iter().fold(String::new(), |prose, message| prose + "    RUNTIME_NOT_LOADED: " + message + "\n");
     for (found, shown) in [
         (&*folder.to_string_lossy(), "<folder>"),
         (&*program.parent().unwrap().to_string_lossy(), "<the program's folder>"),

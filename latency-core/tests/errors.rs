@@ -343,13 +343,16 @@ fn decisions() {
     }
     for ms in [0.0, -5.0, f64::INFINITY] {
         sheet.add(&format!("judge {ms} ms"), BUNDLED.judge(&path, ms));
-        sheet.add(&format!("rank with a budget of {ms} ms"), BUNDLED.rank(&path.src, &[path.dst.clone()], Some(ms)));
+        sheet.add(
+            &format!("rank with a budget of {ms} ms"),
+            BUNDLED.rank(&path.src, std::slice::from_ref(&path.dst), Some(ms)),
+        );
     }
     let rows = [Row::between("London", "Tokyo").unwrap(), Row::new().with("src_lat", 91)];
     sheet.add("rank rows, the second one wrong", BUNDLED.rank_paths(&rows, None));
     let own = own(&hops());
     let row = Row::new().with("hops", 1);
-    sheet.add("own model without places: rank", own.rank(&path.src, &[path.dst.clone()], None));
+    sheet.add("own model without places: rank", own.rank(&path.src, std::slice::from_ref(&path.dst), None));
     sheet.add("own model without places: timeout", own.timeout(&row, 0.9));
     sheet.add("own model without places: judge", own.judge(&row, 5.0));
     sheet.compare("decisions");
@@ -508,7 +511,7 @@ fn inference() {
     graph.attributes = vec![integers("axes", &[0])];
     let batch = Batch::new().with("hops", vec![1.0, 2.0]);
     sheet.add("a model that adds up its rows", load(&graph, &schema).unwrap().predict_batch(&batch));
-    sheet.compare("inference");
+    sheet.without("failed while predicting: ", "; the model may").compare("inference");
 }
 
 /// The catalogue: no kind of error is without its prose.

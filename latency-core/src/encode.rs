@@ -1,7 +1,7 @@
 //! The check of rows and batches against a schema: names and categories → one f64 per field.
 
 use crate::batch::{Batch, Column};
-use crate::error::{Error, ErrorKind, Result, list};
+use crate::error::{self, Error, ErrorKind, Result, list, number as shown};
 use crate::path::PathFields;
 use crate::places::COORDINATES_UNCERTAINTY_KM;
 use crate::row::{Row, Value, find_place};
@@ -113,7 +113,11 @@ impl Encode for Row {
                 if self.implied.iter().any(|implied| implied == name) {
                     continue;
                 }
-                return Err(schema.unknown_field(name).with_field(self.shown(name)));
+                let error = match name.split_once('_') {
+                    Some((end @ ("src" | "dst"), part)) if self.shown(name) != name => schema.unknown_part(end, part),
+                    _ => schema.unknown_field(name),
+                };
+                return Err(error.with_field(self.shown(name)));
             };
             let field = &schema.fields[index];
             if self.implied.iter().any(|implied| implied == name)
@@ -167,7 +171,7 @@ impl Schema {
                 return Err(Error::new(
                     ErrorKind::InvalidBatch,
                     format!(
-                        "found {} values, but the first column has {rows}; give columns of equal length",
+                        "found a column of length {}, but the first one has length {rows}; give columns of equal length",
                         column.len()
                     ),
                 )
@@ -213,8 +217,11 @@ impl Schema {
 
     fn encode_places(&self, end: &str, column: &Column<'_>, batch: &Batch<'_>, values: &mut [f64]) -> Result<()> {
         let Column::Texts(texts) = column else {
-            return Err(Error::new(ErrorKind::InvalidField, "found numbers; allowed: names of places, such as London")
-                .with_field(end));
+            return Err(Error::new(
+                ErrorKind::InvalidField,
+                "found numbers; allowed: names of places, such as \"London\"; give coordinates in columns of their own",
+            )
+            .with_field(end));
         };
         let [lat, lon, provider] =
             ["lat", "lon", "provider"].map(|part| self.field_or_coordinate(&format!("{end}_{part}")));
@@ -230,9 +237,12 @@ impl Schema {
         let width = self.fields.len();
         for (row, text) in texts.iter().enumerate() {
             let Some(text) = text else {
-                return Err(Error::new(ErrorKind::MissingField, "found no place; give one, such as London")
-                    .with_field(end)
-                    .with_row(row));
+                return Err(Error::new(
+                    ErrorKind::MissingField,
+                    "found no place in this row; allowed: a place such as \"London\"; give one, or leave the row out",
+                )
+                .with_field(end)
+                .with_row(row));
             };
             let place = find_place(end, text).map_err(|error| error.with_row(row))?;
             let cells = &mut values[row * width..(row + 1) * width];
@@ -252,7 +262,7 @@ impl Schema {
         Ok(())
     }
 
-    fn missing_field(&self, field: &Field) -> Error {
+    pub(crate) fn missing_field(&self, field: &Field) -> Error {
         let coordinate =
             self.coordinates.as_ref().is_some_and(|coordinates| coordinates.names().contains(&field.name.as_str()));
         let cure = if coordinate { "give it, or the name of a place for that end" } else { "give it" };
@@ -316,28 +326,31 @@ pub(crate) fn encode_number(field: &Field, number: f64) -> Result<f64> {
             if in_range {
                 Ok(number)
             } else {
-                Err(Error::new(ErrorKind::InvalidField, format!("found {number}; allowed: {}", allowed(field))))
+                Err(Error::new(
+                    ErrorKind::InvalidField,
+                    format!("found {}; allowed: {}", shown(number), allowed(field)),
+                ))
             }
         }
-        FieldKind::Category { .. } => {
-            Err(Error::new(ErrorKind::InvalidField, format!("found the number {number}; allowed: {}", allowed(field))))
-        }
+        FieldKind::Category { .. } => Err(Error::new(
+            ErrorKind::InvalidField,
+            format!("found the number {}; allowed: {}{}", shown(number), allowed(field), word_cure(field)),
+        )),
     }
 }
 
 fn encode_text(field: &Field, text: &str) -> Result<f64> {
-    let shown: String = text.chars().take(40).collect();
     let FieldKind::Category { categories, .. } = &field.kind else {
         return Err(Error::new(
             ErrorKind::InvalidField,
-            format!("found the text \"{shown}\"; allowed: {}, written without quotes", allowed(field)),
+            format!("found the text {}; allowed: {}, written without quotes", error::text(text), allowed(field)),
         ));
     };
     match categories.iter().position(|category| category == text) {
         Some(index) => Ok(index as f64),
         None => Err(Error::new(
             ErrorKind::InvalidField,
-            format!("found \"{shown}\"; allowed: {}; leave it out if it is not known", allowed(field)),
+            format!("found {}; allowed: {}{}", error::text(text), allowed(field), word_cure(field)),
         )),
     }
 }
@@ -349,13 +362,18 @@ impl Field {
     }
 }
 
-fn allowed(field: &Field) -> String {
+/// What else to do where a word is not allowed.
+fn word_cure(field: &Field) -> &'static str {
+    if field.required { "" } else { "; leave it out if it is not known" }
+}
+
+pub(crate) fn allowed(field: &Field) -> String {
     match &field.kind {
         FieldKind::Number { unit, min, max, .. } => {
             let range = match (min, max) {
-                (Some(min), Some(max)) => format!("a number from {min} to {max}"),
-                (Some(min), None) => format!("a number from {min} up"),
-                (None, Some(max)) => format!("a number up to {max}"),
+                (Some(min), Some(max)) => format!("a number from {} to {}", shown(*min), shown(*max)),
+                (Some(min), None) => format!("a number from {} up", shown(*min)),
+                (None, Some(max)) => format!("a number up to {}", shown(*max)),
                 (None, None) => "a finite number".to_owned(),
             };
             if unit.is_empty() { range } else { format!("{range} ({unit})") }

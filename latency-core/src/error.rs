@@ -1,6 +1,6 @@
 //! One error type for the whole crate: what went wrong, where, what is allowed, and the cure.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -143,7 +143,7 @@ pub enum ErrorGroup {
 
 /// An error with its kind, a message that says what was found, what is allowed and the cure, and where it happened.
 ///
-/// `Display` is one line, `row 3: src_lat: found 91; allowed -90 to 90`. The cause, if any, is in
+/// `Display` is one line, `row 3: src_lat: found 91; allowed: -90 to 90`. The cause, if any, is in
 /// [`source`](std::error::Error::source).
 ///
 /// ```
@@ -172,7 +172,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind with this message.
+    /// An error of this kind with this message, which is put on one line.
     ///
     /// ```
     /// use latency_core::{Error, ErrorKind};
@@ -183,7 +183,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             field: None,
             row: None,
             context: Vec::new(),
@@ -343,7 +343,12 @@ struct FieldPrefix<'a>(Option<&'a str>);
 
 impl fmt::Display for FieldPrefix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |field| write!(f, "{field}: "))
+        let Some(field) = self.0 else { return Ok(()) };
+        let end = field.char_indices().nth(LONGEST_FIELD).map_or(field.len(), |(end, _)| end);
+        for c in field[..end].chars() {
+            if is_hidden(c) { write!(f, "{}", c.escape_default()) } else { f.write_char(c) }?;
+        }
+        f.write_str(if end < field.len() { "…: " } else { ": " })
     }
 }
 
@@ -378,9 +383,60 @@ impl Serialize for Error {
     }
 }
 
-/// `1, 2, 3`, or `` `a`, `b` `` with quotes: lists in messages.
+/// Characters of a field's name that `Display` shows: callers can invent endless ones.
+const LONGEST_FIELD: usize = 60;
+/// Characters of a caller's text that messages show.
+const LONGEST_TEXT: usize = 40;
+/// Items of a list that messages show.
+const LONGEST_LIST: usize = 40;
+
+/// Whether a character would break a line, or the terminal.
+fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Text on one line: what would break it is escaped.
+pub(crate) fn one_line(text: String) -> String {
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hidden(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// What a caller wrote, in quotes: its beginning, if it is long.
+pub(crate) fn text(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A number, with an exponent where it would have endless zeros.
+pub(crate) fn number(number: f64) -> String {
+    let size = number.abs();
+    if size.is_finite() && size != 0.0 && !(1e-6..1e16).contains(&size) {
+        format!("{number:e}")
+    } else {
+        number.to_string()
+    }
+}
+
+/// `1, 2, 3`: lists in messages.
 pub(crate) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+    let mut items = items.into_iter();
+    let shown: Vec<_> = items.by_ref().take(LONGEST_LIST).map(|item| item.to_string()).collect();
+    match items.count() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -398,19 +454,19 @@ mod tests {
 
     #[test]
     fn display_is_one_line_and_debug_shows_context_and_cause() {
-        let error = Error::new(ErrorKind::InvalidField, "found 91; allowed -90 to 90")
+        let error = Error::new(ErrorKind::InvalidField, "found 91; allowed: -90 to 90")
             .with_field("src_lat")
             .with_row(3)
             .with_context("file", "a.csv")
             .with_source("the cause");
-        assert_eq!(error.to_string(), "row 3: src_lat: found 91; allowed -90 to 90");
+        assert_eq!(error.to_string(), "row 3: src_lat: found 91; allowed: -90 to 90");
         assert_eq!(
             format!("{error:?}"),
-            "INVALID_FIELD: row 3: src_lat: found 91; allowed -90 to 90\n  file: a.csv\n  caused by: the cause"
+            "INVALID_FIELD: row 3: src_lat: found 91; allowed: -90 to 90\n  file: a.csv\n  caused by: the cause"
         );
         assert_eq!(
             serde_json::to_string(&error).unwrap(),
-            r#"{"code":"INVALID_FIELD","field":"src_lat","row":3,"message":"found 91; allowed -90 to 90"}"#
+            r#"{"code":"INVALID_FIELD","field":"src_lat","row":3,"message":"found 91; allowed: -90 to 90"}"#
         );
     }
 }

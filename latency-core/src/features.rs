@@ -413,15 +413,15 @@ mod tests {
     fn flawed_schemas_are_refused() {
         let text = schema(&json!([{"kind": "distance_km"}])).to_json();
         for (from, to, what) in [
-            (r#""links":[[0,1,10.0]"#, r#""links":[[0,9,10.0]"#, "joins a hub that is not there"),
-            ("[1,2,10.0],[3,2,10.0],[0,3,100.0]", "[1,2,10.0]", "no cable leads to hub 3"),
-            (r#""nearest":1"#, r#""nearest":0"#, "the cables need 1 to 4 as `nearest`"),
+            (r#""links":[[0,1,10.0]"#, r#""links":[[0,9,10.0]"#, "found a cable from hub 0 to hub 9"),
+            ("[1,2,10.0],[3,2,10.0],[0,3,100.0]", "[1,2,10.0]", "found no cable to hub 3"),
+            (r#""nearest":1"#, r#""nearest":0"#, "a `nearest` from 1 to 4"),
             (r#""lat":0.0,"lon":30.0"#, r#""lat":95.0,"lon":30.0"#, "off the Earth"),
             (r#"{"kind":"distance_km"}"#, r#"{"kind":"detour","hub":4}"#, "needs hub 4"),
-            (r#""name":"dst_access""#, r#""name":"src_access""#, "stands there twice"),
-            (r#""src_lat":"src_lat""#, r#""src_lat":"src_access""#, "must be a required number field"),
+            (r#""name":"dst_access""#, r#""name":"src_access""#, "found the field `src_access` twice"),
+            (r#""src_lat":"src_lat""#, r#""src_lat":"src_access""#, "needs a required number field"),
             (r#""target":{"#, r#""mystery":1,"target":{"#, "unknown field `mystery`"),
-            (r#""name":"p99_ms""#, r#""name":"p90_ms""#, "an output stands there twice"),
+            (r#""name":"p99_ms""#, r#""name":"p90_ms""#, "found an output twice"),
         ] {
             assert!(text.contains(from), "{from} is not in {text}");
             let error = Schema::from_json(&text.replacen(from, to, 1)).expect_err(to);

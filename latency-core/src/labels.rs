@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result, list};
+use crate::error::{Error, ErrorKind, Result, list, text};
 use crate::row::Value;
 
 macro_rules! labels {
@@ -63,11 +63,8 @@ macro_rules! labels {
             /// From the word, in any case.
             fn from_str(word: &str) -> Result<Self> {
                 Self::ALL.iter().find(|label| label.as_str().eq_ignore_ascii_case(word)).copied().ok_or_else(|| {
-                    let shown: String = word.chars().take(40).collect();
-                    Error::new(
-                        ErrorKind::InvalidField,
-                        format!("found \"{}\"; allowed: {}", shown.escape_debug(), list(Self::ALL)),
-                    )
+                    let message = format!("found {}; allowed: {}", text(word), list(Self::ALL));
+                    Error::new(ErrorKind::InvalidField, message)
                 })
             }
         }

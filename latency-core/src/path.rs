@@ -7,12 +7,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::encode::{Encode, Encoder, encode_number};
-use crate::error::{Error, ErrorKind, Result};
+use crate::encode::{Encode, Encoder, allowed, encode_number};
+use crate::error::{Error, ErrorKind, Result, number};
 use crate::labels::{Access, Provider, Tier};
 use crate::places::Place;
 use crate::row::{Row, find_place};
-use crate::schema::{FieldKind, Schema};
+use crate::schema::{Field, FieldKind, Schema};
 
 /// An ordered pair of ends: source and destination.
 ///
@@ -185,7 +185,7 @@ impl Endpoint {
         if !(0.0..=20_100.0).contains(&km) {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("found {km}; allowed: a number from 0 to 20100 (km)"),
+                format!("found {}; allowed: a number from 0 to 20100 (km)", number(km)),
             )
             .with_field("uncertainty_km"));
         }
@@ -322,13 +322,20 @@ impl<'de> Visitor<'de> for EndpointVisitor {
         let end = match (object.place, object.lat, object.lon) {
             (Some(place), None, None) => Endpoint::find(&place),
             (None, Some(lat), Some(lon)) => Endpoint::at(lat, lon),
-            _ => Err(Error::new(ErrorKind::MissingField, "give either `place`, or `lat` and `lon`")),
+            (Some(_), _, _) => Err(no_position(ErrorKind::InvalidField, "a place beside `lat` or `lon`")),
+            (None, Some(_), None) => Err(no_position(ErrorKind::MissingField, "`lat` without `lon`")),
+            (None, None, Some(_)) => Err(no_position(ErrorKind::MissingField, "`lon` without `lat`")),
+            (None, None, None) => Err(no_position(ErrorKind::MissingField, "an end without a position")),
         };
         let mut end = end.map_err(de::Error::custom)?;
         end.access = object.access;
         end.tier = object.tier;
         Ok(if let Some(provider) = object.provider { end.with_provider(provider) } else { end })
     }
+}
+
+fn no_position(kind: ErrorKind, found: &str) -> Error {
+    Error::new(kind, format!("found {found}; give either `place`, or `lat` and `lon`"))
 }
 
 /// Where a model's fields are that a typed path fills.
@@ -384,15 +391,24 @@ impl LabelField {
     }
 
     /// Puts the label's code into the row; `shown` is what the caller calls the field.
-    fn fill(&self, label: usize, word: &str, row: &mut [f64], shown: impl Fn() -> String) -> Result<()> {
+    fn fill(
+        &self,
+        schema: &Schema,
+        label: usize,
+        word: &str,
+        row: &mut [f64],
+        shown: impl Fn() -> String,
+    ) -> Result<()> {
         let Some((field, codes)) = &self.0 else {
             return Err(
                 Error::new(ErrorKind::UnknownField, "this model has no such field; leave it out").with_field(shown())
             );
         };
         row[*field] = codes.get(label).copied().flatten().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidField, format!("found {word}, which this model does not know; leave it out"))
-                .with_field(shown())
+            let field = &schema.fields[*field];
+            let cure = if field.required { "" } else { "; or leave it out" };
+            let message = format!("found {word}, which this model does not know; allowed: {}{cure}", allowed(field));
+            Error::new(ErrorKind::InvalidField, message).with_field(shown())
         })?;
         Ok(())
     }
@@ -407,18 +423,28 @@ impl EndFields {
                 encode_number(&schema.fields[field], degrees).map_err(|error| error.with_field(shown(part)()))?;
         }
         if let Some(access) = end.access {
-            self.access.fill(access as usize, access.as_str(), row, shown("access"))?;
+            self.access.fill(schema, access as usize, access.as_str(), row, shown("access"))?;
         }
         match end.provider {
             Some(provider) if !end.provider_implied || self.provider.knows(provider as usize) => {
-                self.provider.fill(provider as usize, provider.as_str(), row, shown("provider"))?;
+                self.provider.fill(schema, provider as usize, provider.as_str(), row, shown("provider"))?;
             }
             _ => {}
         }
         if let Some(tier) = end.tier {
-            self.tier.fill(tier as usize, tier.as_str(), row, shown("tier"))?;
+            self.tier.fill(schema, tier as usize, tier.as_str(), row, shown("tier"))?;
         }
         Ok(())
+    }
+}
+
+impl EndFields {
+    /// What callers of typed paths call this field, if it is a label of this end.
+    fn label_shown(&self, schema: &Schema, field: &Field) -> Option<String> {
+        let labels = [("access", &self.access), ("provider", &self.provider), ("tier", &self.tier)];
+        let is_field =
+            |label: &LabelField| label.0.as_ref().is_some_and(|(index, _)| schema.fields[*index].name == field.name);
+        labels.into_iter().find(|(_, label)| is_field(label)).map(|(part, _)| format!("{}.{part}", self.end))
     }
 }
 
@@ -448,14 +474,15 @@ impl Encode for Ends<'_> {
         let row = &mut values[start..];
         src.fill(&encoder.schema, self.src, row)?;
         dst.fill(&encoder.schema, self.dst, row)?;
-        match encoder.missing(row) {
-            Some(field) => Err(Error::new(
-                ErrorKind::MissingField,
-                "this model requires it, but a typed path has no such field; give the path as a `Row`",
-            )
-            .with_field(&*field.name)),
-            None => Ok(()),
+        let Some(field) = encoder.missing(row) else { return Ok(()) };
+        if let Some(shown) = [src, dst].into_iter().find_map(|end| end.label_shown(&encoder.schema, field)) {
+            return Err(encoder.schema.missing_field(field).with_field(shown));
         }
+        Err(Error::new(
+            ErrorKind::MissingField,
+            "required, but not given: a typed path has no such field; give the path as a `Row`",
+        )
+        .with_field(&*field.name))
     }
 
     fn uncertainty_km(&self) -> f64 {

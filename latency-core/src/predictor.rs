@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::batch::Batch;
 use crate::encode::{Encode, EncodedRows, Encoder, Input};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorGroup, ErrorKind, Result, number};
 use crate::features::{FeaturePlan, Matrix};
 use crate::judgement::{self, Judgement};
 use crate::notes::{NotePlan, Notes};
@@ -285,8 +285,8 @@ impl Predictor {
             return Err(Error::new(
                 ErrorKind::InvalidBatch,
                 format!(
-                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows and \
-                     {columns} columns",
+                    "found an array of {found_rows} rows and {found_columns} columns for the numbers; allowed: {} rows \
+                     and {columns} columns; give an array of that shape",
                     rows.rows
                 ),
             ));
@@ -401,7 +401,10 @@ impl Predictor {
         if !(0.5..=0.999).contains(&quantile) {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("found {quantile}; allowed: a number from 0.5 to 0.999, beyond which nothing was measured"),
+                format!(
+                    "found {}; allowed: a number from 0.5 to 0.999, beyond which nothing was measured",
+                    number(quantile)
+                ),
             )
             .with_field("quantile"));
         }
@@ -580,14 +583,21 @@ impl Predictor {
         if self.schema().golden.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidSchema,
-                "the model holds no golden rows to check; write it again with `latency train`",
+                "the model file holds no golden rows, the answers to check it by; write it again with `latency train`",
             ));
         }
         for (index, GoldenRow { row, prediction: expected }) in self.schema().golden.iter().enumerate() {
             let row: Row = row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-            let found = self.predict(&row)?;
+            let found = self.predict(&row).map_err(|error| unfit_golden_row(index, error))?;
             for (name, number) in found.numbers() {
-                let expected = expected.get(name).copied().unwrap_or(f32::NAN);
+                let Some(expected) = expected.get(name).copied() else {
+                    return Err(Error::new(
+                        ErrorKind::InvalidSchema,
+                        format!(
+                            "golden row {index} has no `{name}` to check; write the model again with `latency train`"
+                        ),
+                    ));
+                };
                 let difference = (f64::from(number) - f64::from(expected)).abs();
                 let agrees = difference <= GOLDEN_TOLERANCE * f64::from(expected).abs().max(f64::MIN_POSITIVE);
                 if !agrees {
@@ -606,15 +616,27 @@ impl Predictor {
     }
 }
 
+/// The model file's fault, and not the caller's.
+fn unfit_golden_row(index: usize, error: Error) -> Error {
+    if error.kind().group() != ErrorGroup::Input {
+        return error;
+    }
+    let message = format!(
+        "golden row {index} does not fit the fields of its own model ({error}); write the model again with `latency train`"
+    );
+    Error::new(ErrorKind::InvalidSchema, message).with_source(error)
+}
+
 fn no_answer() -> Error {
-    Error::new(ErrorKind::InferenceFailed, "the model gave too few answers")
+    Error::new(ErrorKind::InferenceFailed, "the model gave too few answers; load it again")
 }
 
 fn require_positive(field: &str, ms: f64) -> Result<()> {
     if ms.is_finite() && ms > 0.0 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidField, format!("found {ms}; allowed: a number above 0 (ms)")).with_field(field))
+    Err(Error::new(ErrorKind::InvalidField, format!("found {}; allowed: a number above 0 (ms)", number(ms)))
+        .with_field(field))
 }
 
 /// How long to wait, as [`Predictor::timeout`] gives it.
@@ -673,7 +695,9 @@ impl Timeout {
 /// As [`Predictor::predict_batch`], and [`ErrorKind::InvalidSchema`] if the schema contradicts itself.
 pub fn featurize(schema: &Schema, batch: &Batch<'_>) -> Result<Array2<f32>> {
     // Its fields are public: it may have been changed since it was read.
-    schema.check()?;
+    schema
+        .check()
+        .map_err(|fault| Error::new(ErrorKind::InvalidSchema, format!("the schema is not sound: {fault}")))?;
     matrix(&FeaturePlan::new(schema), &schema.encode_batch(batch)?)
 }
 
@@ -892,7 +916,9 @@ fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
         if found != expected {
             return Err(Error::new(
                 ErrorKind::InvalidSchema,
-                format!("the graph has {found} {what}, but its schema says {expected}; write the model again"),
+                format!(
+                    "the graph has {found} {what}, but its schema says {expected}; write the model again with `latency train`"
+                ),
             ));
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, number as shown_number};
 use crate::places::Place;
 
 /// One value of a row.
@@ -70,6 +70,9 @@ impl<T: Into<Value>> From<Option<T>> for Value {
         value.map_or(Self::Missing, Into::into)
     }
 }
+
+/// What may stand under the keys `src` and `dst`.
+pub(crate) const END: &str = "a place such as \"London\", or an object with `lat` and `lon`, or with `place`";
 
 /// More values than any model has fields: hostile rows end here, before they cost time.
 const MAX_VALUES: usize = 1000;
@@ -251,19 +254,15 @@ impl Row {
                 }
                 (end @ ("src" | "dst"), Entry::Value(value)) => {
                     let found = if value == Value::Missing { "nothing" } else { "a number" };
-                    return Err(Error::new(
-                        ErrorKind::InvalidField,
-                        format!(
-                            "found {found}; allowed: a place such as \"London\", or an object with `lat` and `lon`, or with `place`"
-                        ),
-                    )
-                    .with_field(end));
+                    return Err(
+                        Error::new(ErrorKind::InvalidField, format!("found {found}; allowed: {END}")).with_field(end)
+                    );
                 }
                 (field, Entry::Value(value)) => row.set_once(field, value, None)?,
                 (field, Entry::End(_)) => {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
-                        "found an object; allowed: a number, a string or null",
+                        "found an object; allowed: a number, a string or null; only `src` and `dst` can be objects",
                     )
                     .with_field(field));
                 }
@@ -302,7 +301,10 @@ impl Row {
             Some(Value::Number(number)) => {
                 return Err(Error::new(
                     ErrorKind::InvalidField,
-                    format!("found the number {number}; allowed: the name of a place, such as \"London\""),
+                    format!(
+                        "found the number {}; allowed: the name of a place, such as \"London\"",
+                        shown_number(*number)
+                    ),
                 )
                 .with_field(format!("{end}.place")));
             }
@@ -321,10 +323,15 @@ impl Row {
             self.implied.retain(|implied| implied != field);
             self.values.retain(|given| given.field != field);
         }
-        if self.get(field).is_some() {
-            return Err(
-                Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(inside.unwrap_or(field))
-            );
+        if let Some(given) = self.values.iter().find(|given| given.field == field) {
+            // The same value, but the caller wrote it in two ways.
+            let also = match (given.nested, inside, field.split_once('_')) {
+                (true, None, Some((end, _))) => format!(", also in `{end}`"),
+                (false, Some(_), _) => format!(", also as `{field}`"),
+                _ => String::new(),
+            };
+            return Err(Error::new(ErrorKind::InvalidField, format!("found twice{also}; give it once"))
+                .with_field(inside.unwrap_or(field)));
         }
         self.values.push(Given { field: field.to_owned(), value, nested: inside.is_some() });
         Ok(())

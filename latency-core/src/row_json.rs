@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::row::{Entry, Row, Value};
+use crate::row::{END, Entry, Row, Value};
 
 /// A JSON value as a row needs it. Objects keep every key, so that one given twice is found and not lost.
 #[derive(Debug)]
@@ -77,6 +77,10 @@ impl Row {
                             Ok((part, value))
                         });
                         Entry::End(values.collect::<Result<_>>()?)
+                    }
+                    Node::Other(kind) if key == "src" || key == "dst" => {
+                        return Err(Error::new(ErrorKind::InvalidField, format!("found {kind}; allowed: {END}"))
+                            .with_field(key));
                     }
                     node => Entry::Value(node.scalar(|| key.clone())?),
                 };

@@ -18,6 +18,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -563,18 +564,20 @@ impl Schema {
             fields: Vec<serde_json::Map<String, serde_json::Value>>,
         }
         let invalid = |message: String| Error::new(ErrorKind::InvalidSchema, message);
-        let probe: Probe = serde_json::from_str(text).map_err(|error| {
-            invalid(format!("the metadata `{METADATA_KEY}` is not a schema: {error}; write it with `latency train`"))
-        })?;
+        let unsound = |what: &dyn fmt::Display| {
+            invalid(format!(
+                "the metadata `{METADATA_KEY}` is not a sound schema: {what}; write it with `latency train`"
+            ))
+        };
+        let probe: Probe = serde_json::from_str(text).map_err(|error| unsound(&error))?;
         if probe.format != FORMAT {
             return Err(invalid(format!(
-                "found schema format {}; this version reads format {FORMAT}; use the matching version of \
-                 latency-predictor, or train the model again",
+                "found schema format {}; this version reads format {FORMAT}; use the version of latency-predictor that \
+                 fits, or train the model again",
                 probe.format
             )));
         }
-        let schema: Self = serde_json::from_str(text)
-            .map_err(|error| invalid(format!("the metadata `{METADATA_KEY}` is not a valid schema: {error}")))?;
+        let schema: Self = serde_json::from_str(text).map_err(|error| unsound(&error))?;
         // Serde ignores unknown keys of a flattened enum: a misspelt `required` would be lost.
         for (field, keys) in schema.fields.iter().zip(&probe.fields) {
             let allowed = match field.kind {
@@ -584,10 +587,11 @@ impl Schema {
                 FieldKind::Category { .. } => &["name", "type", "required", "description", "seen", "categories"],
             };
             if let Some(key) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
-                return Err(invalid(format!("field `{}` has the key `{key}`; allowed: {}", field.name, list(allowed))));
+                let fault = format!("found the key `{key}` in the field `{}`; allowed: {}", field.name, list(allowed));
+                return Err(unsound(&fault));
             }
         }
-        schema.check()?;
+        schema.check().map_err(|fault| unsound(&fault))?;
         Ok(schema)
     }
 
@@ -642,92 +646,91 @@ impl Schema {
     }
 
     pub(crate) fn unknown_field(&self, name: &str) -> Error {
-        let near = self
-            .field_names()
-            // The distance takes memory for each pair of letters, and a name can be megabytes long.
-            .filter(|candidate| candidate.len().abs_diff(name.len()) <= 3 * 4)
-            .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
-            .min()
-            .filter(|(distance, _)| *distance <= 3)
-            .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))
-            .unwrap_or_default();
-        Error::new(ErrorKind::UnknownField, format!("no such field; allowed: {}{near}", list(self.field_names())))
-            .with_field(name)
+        unknown_among(&self.field_names().collect::<Vec<_>>(), name).with_field(name)
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+    /// The error for a value inside `src` or `dst` that no field takes: what stands there has short names.
+    pub(crate) fn unknown_part(&self, end: &str, part: &str) -> Error {
+        let fields = self.field_names().filter_map(|name| name.strip_prefix(end)?.strip_prefix('_'));
+        let parts = ["place", "lat", "lon"].into_iter().chain(fields.filter(|part| !["lat", "lon"].contains(part)));
+        // A flat name, such as `src_access`, may have been written there as it is.
+        let short = part.strip_prefix(end).and_then(|part| part.strip_prefix('_')).unwrap_or(part);
+        unknown_among(&parts.collect::<Vec<_>>(), short)
+    }
+
+    /// What is wrong with this schema, if anything is.
+    pub(crate) fn check(&self) -> Result<(), String> {
         if !(1..=MAX_FIELDS).contains(&self.fields.len()) {
-            return fail(format!("found {} fields; allowed: 1 to {MAX_FIELDS}", self.fields.len()));
+            return Err(format!("found {} fields; allowed: 1 to {MAX_FIELDS}", self.fields.len()));
         }
         let mut names = BTreeSet::new();
         for field in &self.fields {
             if !names.insert(field.name.as_str()) {
-                return fail(format!("field `{}` stands there twice", field.name));
+                return Err(format!("found the field `{}` twice; allowed: once", field.name));
             }
             if ["src", "dst"].contains(&field.name.as_str()) {
-                return fail(format!("field `{}` has a name that means a place in a row; rename it", field.name));
+                return Err(format!("found a field `{}`, which means a place in a row; rename it", field.name));
             }
             if let FieldKind::Number { min: Some(min), max: Some(max), .. } = &field.kind
                 && (min > max || !min.is_finite() || !max.is_finite())
             {
-                return fail(format!("field `{}` has the range {min} to {max}, which holds no number", field.name));
+                return Err(format!(
+                    "found the range {min} to {max} in the field `{}`; allowed: numbers, the smaller first",
+                    field.name
+                ));
             }
             if let FieldKind::Category { categories, seen } = &field.kind {
                 if !(1..=MAX_CATEGORIES).contains(&categories.len()) {
-                    return fail(format!(
-                        "field `{}` has {} categories; allowed: 1 to {MAX_CATEGORIES}",
-                        field.name,
-                        categories.len()
+                    return Err(format!(
+                        "found {} categories in the field `{}`; allowed: 1 to {MAX_CATEGORIES}",
+                        categories.len(),
+                        field.name
                     ));
                 }
                 let words: BTreeSet<_> = categories.iter().collect();
                 if words.len() != categories.len() {
-                    return fail(format!("a category of field `{}` stands there twice", field.name));
+                    return Err(format!("found a category twice in the field `{}`; allowed: once", field.name));
                 }
                 if let Some(word) = seen.iter().find(|word| !words.contains(word)) {
-                    return fail(format!("field `{}` saw the category `{word}`, which it does not allow", field.name));
+                    return Err(format!(
+                        "found `{word}` among what training saw in the field `{}`; allowed: its categories",
+                        field.name
+                    ));
                 }
             }
         }
         if let Some(coordinates) = &self.coordinates {
             if BTreeSet::from(coordinates.names()).len() < 4 {
-                return fail("the coordinates need four fields, one for each".into());
+                return Err("found one field for several coordinates; allowed: four fields, one for each".into());
             }
             for name in coordinates.names() {
                 match self.field(name) {
                     Some(Field {
                         kind: FieldKind::Number { min: Some(_), max: Some(_), .. }, required: true, ..
                     }) => {}
-                    _ => return fail(format!("coordinate `{name}` must be a required number field with min and max")),
+                    _ => {
+                        return Err(format!(
+                            "the coordinate `{name}` needs a required number field with `min` and `max`"
+                        ));
+                    }
                 }
             }
         }
         if self.hubs.len() > MAX_HUBS {
-            return fail(format!("found {} hubs; allowed: up to {MAX_HUBS}", self.hubs.len()));
+            return Err(format!("found {} hubs; allowed: up to {MAX_HUBS}", self.hubs.len()));
         }
         for (index, hub) in self.hubs.iter().enumerate() {
             if !(-90.0..=90.0).contains(&hub.lat) || !(-180.0..=180.0).contains(&hub.lon) {
-                return fail(format!("hub {index}, `{}`, has a position off the Earth", hub.name));
+                return Err(format!(
+                    "found hub {index}, `{}`, off the Earth; allowed: latitudes from -90 to 90, longitudes from -180 to \
+                     180",
+                    hub.name
+                ));
             }
         }
-        if let Some(cables) = &self.cables {
-            let hubs = self.hubs.len();
-            let sound = |number: f64| number.is_finite() && number >= 0.0;
-            let link = cables.links.iter().find(|(from, to, ms)| *from >= hubs || *to >= hubs || !sound(*ms));
-            if let Some((from, to, ms)) = link {
-                return fail(format!("the cable {from}–{to} of {ms} ms joins a hub that is not there, or has no RTT"));
-            }
-            let most = hubs.min(crate::hubs::MOST);
-            if !(1..=most).contains(&cables.nearest) || !sound(cables.access_ms_per_km) || !sound(cables.constant_ms) {
-                return fail(format!("the cables need 1 to {most} as `nearest`, and RTTs of at least 0"));
-            }
-            if let Some(hub) = cables.unreachable(hubs) {
-                return fail(format!("no cable leads to hub {hub}, `{}`", self.hubs[hub].name));
-            }
-        }
+        self.cables.as_ref().map_or(Ok(()), |cables| self.check_cables(cables))?;
         if self.features.is_empty() {
-            return fail("there is no feature".into());
+            return Err("found no features; allowed: one or more".into());
         }
         for feature in &self.features {
             self.check_feature(feature)?;
@@ -736,8 +739,9 @@ impl Schema {
             let positive = matches!(self.features.get(feature), Some(Feature::CableMs | Feature::DistanceKm));
             let sound = positive && add.is_finite() && add > 0.0 && self.target.transform == Transform::Log;
             if !sound {
-                return fail(
-                    "a base needs the log transform, a cable or distance feature, and something above 0 to add".into(),
+                return Err(
+                    "the base needs the transform `log`, a feature `cable_ms` or `distance_km`, and an `add` above 0"
+                        .into(),
                 );
             }
         }
@@ -745,16 +749,40 @@ impl Schema {
         self.check_spread()
     }
 
-    fn check_feature(&self, feature: &Feature) -> Result<()> {
-        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+    fn check_cables(&self, cables: &Cables) -> Result<(), String> {
+        let hubs = self.hubs.len();
+        let sound = |number: f64| number.is_finite() && number >= 0.0;
+        let link = cables.links.iter().find(|(from, to, ms)| *from >= hubs || *to >= hubs || !sound(*ms));
+        if let Some((from, to, ms)) = link {
+            return Err(format!(
+                "found a cable from hub {from} to hub {to} of {ms} ms; allowed: hubs that are there (of {hubs}, \
+                 counted from 0), and an RTT of at least 0"
+            ));
+        }
+        let most = hubs.min(crate::hubs::MOST);
+        if !(1..=most).contains(&cables.nearest) || !sound(cables.access_ms_per_km) || !sound(cables.constant_ms) {
+            return Err(format!(
+                "found cables that lead nowhere; allowed: a `nearest` from 1 to {most}, and RTTs of at least 0"
+            ));
+        }
+        if let Some(hub) = cables.unreachable(hubs) {
+            return Err(format!(
+                "found no cable to hub {hub}, `{}`; allowed: hubs that all hang together",
+                self.hubs[hub].name
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_feature(&self, feature: &Feature) -> Result<(), String> {
         if feature.is_geographic() && self.coordinates.is_none() {
-            return fail(format!("the feature {feature:?} needs coordinates, which the schema does not name"));
+            return Err(format!("the feature {} needs coordinates, which are not there", json(feature)));
         }
         let category_fields = |fields: &[String], words: &[String]| {
             if !(1..=2).contains(&fields.len()) || words.len() > MAX_CATEGORIES {
-                return fail(format!(
-                    "a feature has {} fields and {} categories; allowed: one field per end, and up to {MAX_CATEGORIES} \
-                     categories",
+                return Err(format!(
+                    "found {} fields and {} categories in a feature; allowed: one field per end, and up to \
+                     {MAX_CATEGORIES} categories",
                     fields.len(),
                     words.len()
                 ));
@@ -764,16 +792,17 @@ impl Schema {
                 _ => true,
             });
             match missing {
-                Some(name) => {
-                    fail(format!("the feature {feature:?} needs the category field `{name}`, which is not there"))
-                }
+                Some(name) => Err(format!(
+                    "the feature {} needs a category field `{name}` with these categories, which is not there",
+                    json(feature)
+                )),
                 None => Ok(()),
             }
         };
         match feature {
             Feature::Number { field } => match self.field(field).map(|field| &field.kind) {
                 Some(FieldKind::Number { .. }) => Ok(()),
-                _ => fail(format!("a feature needs the number field `{field}`, which is not there")),
+                _ => Err(format!("a feature needs a number field `{field}`, which is not there")),
             },
             Feature::Category { field, category } => {
                 category_fields(std::slice::from_ref(field), std::slice::from_ref(category))
@@ -782,59 +811,84 @@ impl Schema {
             Feature::Same { fields, categories } => category_fields(fields, categories),
             Feature::CountMissing { fields } => category_fields(fields, &[]),
             Feature::Detour { hub } if *hub >= self.hubs.len() => {
-                fail(format!("a feature needs hub {hub}, which is not there"))
+                Err(format!("a feature needs hub {hub}, which is not there"))
             }
-            Feature::CableMs if self.cables.is_none() => fail("a feature needs cables, which are not there".into()),
+            Feature::CableMs if self.cables.is_none() => Err("a feature needs cables, which are not there".into()),
             _ => Ok(()),
         }
     }
 
-    fn check_outputs(&self) -> Result<()> {
-        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+    fn check_outputs(&self) -> Result<(), String> {
         let names: BTreeSet<_> = self.outputs.iter().map(|output| output.name).collect();
         if names.len() != self.outputs.len() {
-            return fail("an output stands there twice".into());
+            return Err("found an output twice; allowed: once".into());
         }
         let mut needed = vec![OutputName::LowMs, OutputName::P50Ms, OutputName::HighMs];
         if self.spread.is_none() {
             needed.extend([OutputName::P90Ms, OutputName::P99Ms]);
         }
         if names.iter().copied().ne(needed.iter().copied()) {
-            return fail(format!("found the outputs {names:?}; a model of this kind has {needed:?}"));
+            return Err(format!(
+                "found the outputs {}; allowed for a model of this kind: {}",
+                list(names.iter().map(json)),
+                list(needed.iter().map(json))
+            ));
         }
         match self.outputs.iter().find(|output| !(0.0..=1.0).contains(&output.quantile) || !output.offset.is_finite()) {
-            Some(output) => {
-                fail(format!("output {:?} has a quantile outside 0..1 or an offset that is no number", output.name))
-            }
+            Some(output) => Err(format!(
+                "found the output {} with the quantile {} and the offset {}; allowed: a quantile from 0 to 1, and an \
+                     offset that is a number",
+                json(&output.name),
+                output.quantile,
+                output.offset
+            )),
             None => Ok(()),
         }
     }
 
-    fn check_spread(&self) -> Result<()> {
-        let fail = |message: String| Err(Error::new(ErrorKind::InvalidSchema, message));
+    fn check_spread(&self) -> Result<(), String> {
         let Some(spread) = &self.spread else { return Ok(()) };
         if self.target.transform != Transform::Log {
-            return fail("a spread model needs the log transform".into());
+            return Err("the spread needs the transform `log`".into());
         }
         if spread.scale.values().chain([&spread.missing]).any(|scale| !(scale.is_finite() && *scale > 0.0)) {
-            return fail("every spread scale must be a number above 0".into());
+            return Err("found a scale of the spread that is not above 0; allowed: numbers above 0".into());
         }
         if !(1..=2).contains(&spread.fields.len()) {
-            return fail(format!("the spread has {} fields; allowed: one per end", spread.fields.len()));
+            return Err(format!("found {} fields in the spread; allowed: one per end", spread.fields.len()));
         }
         for name in &spread.fields {
             match self.field(name).map(|field| &field.kind) {
                 Some(FieldKind::Category { categories, .. })
                     if categories.iter().all(|category| spread.scale.contains_key(category)) => {}
                 _ => {
-                    return fail(format!(
-                        "the spread needs the category field `{name}` with a scale for each category"
+                    return Err(format!(
+                        "the spread needs a category field `{name}`, and a scale for each of its categories"
                     ));
                 }
             }
         }
         Ok(())
     }
+}
+
+fn unknown_among(names: &[&str], name: &str) -> Error {
+    let near = names
+        .iter()
+        // The distance takes memory for each pair of letters, and a name can be megabytes long.
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= 3 * 4)
+        .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
+        .min()
+        // Short names are near to everything.
+        .filter(|(distance, candidate)| *distance <= 3.min(candidate.len() / 2))
+        .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))
+        .unwrap_or_default();
+    Error::new(ErrorKind::UnknownField, format!("no such field; allowed: {}{near}", list(names)))
+}
+
+/// A part of a schema as it stands there.
+fn json(part: &impl Serialize) -> String {
+    serde_json::to_string(part).unwrap_or_default()
 }
 
 impl Coordinates {

@@ -133,13 +133,13 @@ fn ends_are_read_from_json_in_every_form() {
     assert_eq!(read(r#"{"lat": 1, "lon": 2.5}"#).unwrap(), Endpoint::at(1.0, 2.5).unwrap());
     assert_eq!(read(r#""1,2.5""#).unwrap(), Endpoint::at(1.0, 2.5).unwrap());
     for (json, message) in [
-        (r#"{"lat": 91, "lon": 0}"#, "lat: found 91; allowed -90 to 90"),
+        (r#"{"lat": 91, "lon": 0}"#, "lat: found 91; allowed: a number from -90 to 90"),
         (r#"{"lat": 1}"#, "give either `place`, or `lat` and `lon`"),
         (r#"{"place": "London", "lat": 1, "lon": 2}"#, "give either `place`, or `lat` and `lon`"),
         (r#"{"lat": 1, "lon": 2, "acess": "wifi"}"#, "unknown field `acess`"),
         (r#"{"lat": 1, "lat": 2, "lon": 2}"#, "duplicate field `lat`"),
         (r#"{"lat": 1, "lon": 2, "access": "dialup"}"#, "unknown variant `dialup`"),
-        (r#""Nowhereville""#, "which no city of 15,000 people"),
+        (r#""Nowhereville""#, "the name of no city of 15,000 people"),
         ("5", "expected a place such as \"London\", or an object"),
     ] {
         let error = read(json).unwrap_err().to_string();

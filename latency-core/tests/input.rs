@@ -39,7 +39,8 @@ fn messages_name_the_field_what_was_found_and_what_is_allowed() {
         ),
         (
             refuse(&path().with("src_access", 3)),
-            "src_access: found the number 3; allowed: server, wired, wifi, cellular, starlink, residential",
+            "src_access: found the number 3; allowed: server, wired, wifi, cellular, starlink, residential; leave it out if it is \
+             not known",
         ),
         (
             refuse(&path().with("src_lat", "51")),
@@ -67,7 +68,10 @@ fn messages_name_the_field_what_was_found_and_what_is_allowed() {
             refuse_json(&json!({"src": {"place": "London", "lat": 1}, "dst": "Tokyo"})),
             "src.place: found a place beside `lat` or `lon`; allowed: either a place or coordinates; leave one out",
         ),
-        (refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_lat": 5})), "src_lat: found twice; give it once"),
+        (
+            refuse_json(&json!({"src": "London", "dst": "Tokyo", "src_lat": 5})),
+            "src_lat: found twice, also in `src`; give it once",
+        ),
         (
             refuse_json(&json!({"src": {"place": "London", "access": {"kind": "wifi"}}, "dst": "Tokyo"})),
             "src.access: found an object; allowed: a number, a string or null",

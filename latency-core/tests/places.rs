@@ -121,7 +121,7 @@ fn coordinates() {
     }
     assert_eq!(
         refused("139.69,35.68", ErrorKind::InvalidField),
-        "lat: found 139.69; allowed -90 to 90 (degrees; latitude comes first, as in `51.51,-0.13`)"
+        "lat: found 139.69; allowed: a number from -90 to 90 (degree); latitude comes first, as in `51.51,-0.13`"
     );
     for query in ["35.68", "35.68,", ",139.69", "35.68;139.69", "35.68 139.69", "1,2,3", "−−1,0", "−+1,0"] {
         refused(query, ErrorKind::UnknownPlace);
@@ -154,12 +154,13 @@ fn cloud_regions() {
     assert_eq!(Place::find("aws:sa-east-1").unwrap().name, "São Paulo");
     assert_eq!(
         refused("aws:us-east-9", ErrorKind::UnknownPlace),
-        "found `aws:us-east-9`, which is not in the table of cloud regions; near names: `aws:us-east-1`, \
-         `aws:us-east-2`, `aws:ap-east-1`; or give its city or `lat,lon`"
+        "found `aws:us-east-9`, which is no cloud region that is known; near names: `aws:us-east-1`, \
+         `aws:us-east-2`, `aws:ap-east-1`; write one of these, or give the region's city or `lat,lon`"
     );
     assert_eq!(
         refused("oracle:london", ErrorKind::UnknownPlace),
-        "found the provider `oracle` in `oracle:london`; allowed before a colon: aws, azure, gcp, other"
+        "found the cloud provider `oracle` in `oracle:london`; allowed before the colon: aws, azure, gcp, ibm; write one of \
+         these, or give the region's city or `lat,lon`"
     );
 }
 
@@ -204,7 +205,7 @@ fn order_of_meanings() {
 fn several_places_of_one_name() {
     assert_eq!(
         refused("Springfield", ErrorKind::AmbiguousPlace),
-        "found `Springfield`, the name of 8 places, none clearly the largest (by population): \
+        "found `Springfield`, the name of 8 places, none clearly the largest; allowed (with population): \
          Springfield, MO, US (170,000); Springfield, MA, US (154,000); Springfield, IL, US (114,000); \
          Springfield, OR, US (60,900); Springfield, OH, US (59,700); and 3 more; write one of these, or `lat,lon`"
     );
@@ -222,7 +223,7 @@ fn candidates_can_be_typed_back() {
         ["Springfield", "San Jose", "Victoria", "Richmond", "Suzhou", "Hyderabad", "Georgetown", "San Fernando"]
     {
         let message = refused(query, ErrorKind::AmbiguousPlace);
-        let list = message.split_once("(by population): ").unwrap().1.split_once("; write").unwrap().0;
+        let list = message.split_once("(with population): ").unwrap().1.split_once("; write").unwrap().0;
         for candidate in list.split("; ").filter(|candidate| !candidate.starts_with("and ")) {
             let text = candidate.rsplit_once(" (").unwrap().0;
             Place::find(text).unwrap_or_else(|error| panic!("{candidate}: {error}"));
@@ -238,7 +239,9 @@ fn unknown_names() {
     assert_eq!(refused(" \t ", ErrorKind::UnknownPlace), format!("found an empty name; {allowed}"));
     assert_eq!(
         refused("Qqxzzy", ErrorKind::UnknownPlace),
-        format!("found `Qqxzzy`, which no city of 15,000 people or more, airport or cloud region is called; {allowed}")
+        format!(
+            "found `Qqxzzy`, the name of no city of 15,000 people or more, no airport and no cloud region; {allowed}"
+        )
     );
     for (query, near) in [
         ("Lodnon", "`London`"),
@@ -252,8 +255,8 @@ fn unknown_names() {
     }
     assert_eq!(
         refused("London, FR", ErrorKind::UnknownPlace),
-        "found `London, FR`; no place of this name is there, but (by population): London, England, GB (8,960,000); \
-         London, ON, CA (422,000); write one of these, or `lat,lon`"
+        "found `London, FR`, the name of no place in that state or country; allowed (with population): London, England, GB \
+         (8,960,000); London, ON, CA (422,000); write one of these, or `lat,lon`"
     );
     assert!(refused(&"x".repeat(201), ErrorKind::UnknownPlace).contains("up to 200 characters"));
     refused(&"é".repeat(200), ErrorKind::UnknownPlace);

@@ -16,6 +16,8 @@ fn host_environment() -> ort::environment::Environment {
 fn check_that_no_library_can_be_named(builder: &PredictorBuilder) {
     let error = refused(&builder.clone().library(library()));
     assert!(error.message().contains("the environment of its host"), "{error}");
+    let shown = error.to_string().replace(&*library().to_string_lossy(), "<library>");
+    compare("a_library_beside_the_hosts", &shown);
 }
 
 #[cfg(not(feature = "load-dynamic"))]
@@ -34,6 +36,11 @@ fn refused(builder: &PredictorBuilder) -> Error {
     first
 }
 
+fn compare(name: &str, message: &str) {
+    let prose = format!("    RUNTIME_NOT_LOADED: {message}");
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, prose) });
+}
+
 fn median(predictor: &Predictor) -> f32 {
     predictor.predict(&Row::between("London", "Tokyo").unwrap()).unwrap().p50_ms
 }
@@ -46,10 +53,12 @@ fn the_environment_of_the_host_is_refused_until_it_is_given_and_then_shared() {
     for part in ["`&str`", "`ort::environment::Environment`", "ort = \"=2.0.0-rc.15\""] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
+    compare("an_environment_of_another_type", &error.to_string());
 
     let environment = host_environment();
     let error = refused(&builder);
     assert!(error.message().contains("give a clone of it to `PredictorBuilder::environment`"), "{error}");
+    compare("a_second_environment", &error.to_string());
     check_that_no_library_can_be_named(&builder.clone().environment(environment.clone()));
 
     let first = builder.clone().environment(environment.clone()).build().unwrap();

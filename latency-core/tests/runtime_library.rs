@@ -101,13 +101,16 @@ fn bad_libraries(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     ]
 }
 
-fn refused(builder: &PredictorBuilder, asked_by: &str, path: &Path, why: &str) {
+fn refused(builder: &PredictorBuilder, asked_by: &str, path: &Path, why: &str) -> String {
     let [first, second] = [(); 2].map(|()| builder.clone().build().expect_err("the library is not usable"));
     println!("{first}");
     assert_eq!(first.kind(), ErrorKind::RuntimeNotLoaded);
     assert_eq!(first.to_string(), second.to_string(), "the same answer twice");
     let message = first.message();
-    assert!(message.starts_with(&format!("{asked_by} {}, ", path.display())), "who asked for what: {message}");
+    assert!(
+        message.starts_with(&format!("{asked_by} {}, ", path.display()).replace('\0', r"\u{0}")),
+        "who asked for what: {message}"
+    );
     for part in [
         why,
         "; allowed: the absolute path of ONNX Runtime 1.20 or a later 1.x for ",
@@ -115,6 +118,31 @@ fn refused(builder: &PredictorBuilder, asked_by: &str, path: &Path, why: &str) {
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
+    first.to_string()
+}
+
+/// Compares messages with a snapshot, without what differs between machines.
+fn compare(name: &str, folder: &Path, messages: &[String]) {
+    let program = env::current_exe().unwrap();
+    let (os, arch) = (env::consts::OS, env::consts::ARCH);
+    let mut prose =
+        messages.iter().fold(String::new(), |prose, message| prose + "    RUNTIME_NOT_LOADED: " + message + "\n");
+    for (found, shown) in [
+        (&*folder.to_string_lossy(), "<folder>"),
+        (&*program.parent().unwrap().to_string_lossy(), "<the program's folder>"),
+        (&*good().to_string_lossy(), "<library>"),
+        (&format!("for {os} {arch};"), "for <this machine>;"),
+    ] {
+        prose = prose.replace(found, shown);
+    }
+    // The system's own words.
+    let (machines, linker) = ("is built for another machine (", "does not load (");
+    for before in [machines, linker] {
+        let mut parts = prose.split(before);
+        let first = parts.next().unwrap().to_owned();
+        prose = parts.fold(first, |prose, part| format!("{prose}{before}…{}", &part[part.find(");").unwrap()..]));
+    }
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, prose) });
 }
 
 fn predicts(builder: PredictorBuilder) {
@@ -156,9 +184,10 @@ fn bad_libraries_named_by_the_option() {
         return in_a_child("bad_libraries_named_by_the_option", &[]);
     }
     let folder = tempfile::tempdir().unwrap();
-    for (path, why) in bad_libraries(folder.path()) {
-        refused(&builder().library(&path), "the option `library` names", &path, why);
-    }
+    let mut messages: Vec<_> = bad_libraries(folder.path())
+        .into_iter()
+        .map(|(path, why)| refused(&builder().library(&path), "the option `library` names", &path, why))
+        .collect();
     predicts(builder().library(good()));
 
     // From here on the process has its library.
@@ -170,10 +199,12 @@ fn bad_libraries_named_by_the_option() {
     {
         assert!(error.message().contains(part), "{part}: {error}");
     }
+    messages.push(error.to_string());
     let link = folder.path().join("link.so");
     symlink(good(), &link).unwrap();
     predicts(builder().library(link));
     predicts(builder());
+    compare("bad_libraries", folder.path(), &messages);
 }
 
 #[test]
@@ -193,7 +224,10 @@ fn bad_libraries_named_by_a_variable() {
     }
     let [variable, why] = [VARIABLE, WHY].map(|name| env::var(name).unwrap());
     let path = PathBuf::from(env::var_os(&variable).unwrap());
-    refused(&builder(), &format!("{variable} names"), &path, &why);
+    let message = refused(&builder(), &format!("{variable} names"), &path, &why);
+    if path == Path::new("libonnxruntime.so") {
+        compare(&format!("bad_library_in_{variable}"), Path::new("<none>"), &[message]);
+    }
     predicts(builder().library(good()));
 }
 
@@ -212,16 +246,19 @@ fn no_library_at_all() {
         folder.path().display(),
         program.parent().unwrap().display()
     );
+    let mut messages = Vec::new();
     for _ in 0..2 {
         let error = looking.clone().build().expect_err("there is no library");
         println!("{error}");
         assert_eq!(error.kind(), ErrorKind::RuntimeNotLoaded);
         assert!(error.message().starts_with(&expected), "{error}");
         assert!(error.message().contains("set LATENCY_ORT_DYLIB_PATH to its file"), "{error}");
+        messages = vec![error.to_string()];
     }
     let bad = written(folder.path(), &library_file_name(), b"a text");
     let asked_by = "the package's folder or the program's holds";
-    refused(&looking, asked_by, &bad, "it is no shared library (it has no ELF header)");
+    messages.push(refused(&looking, asked_by, &bad, "it is no shared library (it has no ELF header)"));
+    compare("no_library", folder.path(), &messages);
     fs::remove_file(&bad).unwrap();
     symlink(good(), bad.with_extension("so.1.32.0")).unwrap();
     predicts(looking);

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_callers_mistakes_are_shown_whole() {
         for kind in ErrorKind::ALL.iter().filter(|kind| kind.group() == ErrorGroup::Input) {
-            let error = Error::new(*kind, "found 91; allowed −90 to 90").with_field("src.lat").with_row(3);
+            let error = Error::new(*kind, "found 91; allowed: −90 to 90").with_field("src.lat").with_row(3);
             let expected = serde_json::to_value(&error).unwrap();
             let failure = Failure::from(error);
             assert_eq!(failure.status, Status::BadRequest);

@@ -92,7 +92,8 @@ fn errors_stand_beside_their_fields() {
     assert_eq!(status, Status::BadRequest);
     assert!(between(&page, r#"id="src-error" role="alert">"#, "</p>").contains("empty name"), "{page}");
     assert!(
-        between(&page, r#"id="dst-error" role="alert">"#, "</p>").contains("found 91; allowed -90 to 90"),
+        between(&page, r#"id="dst-error" role="alert">"#, "</p>")
+            .contains("found 91; allowed: a number from -90 to 90"),
         "{page}"
     );
 

@@ -13,8 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(not(feature = "places"))]
-use self::text::quoted;
+use crate::error::number;
 use crate::{Error, ErrorKind, Provider, Result};
 
 /// Whose data the names and positions are; show it where you show places to the public.
@@ -131,10 +130,10 @@ impl Place {
         if query.is_empty() {
             return Err(unknown(format!("found an empty name; allowed: {ALLOWED}")));
         }
-        if query.len() > MAX_CHARS && query.chars().count() > MAX_CHARS {
+        let found = if query.len() > MAX_CHARS { query.chars().count() } else { 0 };
+        if found > MAX_CHARS {
             return Err(unknown(format!(
-                "found a name of {} bytes; allowed: up to {MAX_CHARS} characters, {ALLOWED}",
-                query.len()
+                "found a name of {found} characters; allowed, in up to {MAX_CHARS} characters: {ALLOWED}"
             )));
         }
         if let Some((lat, lon)) = parse_coordinates(query) {
@@ -146,9 +145,8 @@ impl Place {
         Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "found the name {}, but this build knows no names of places; give `lat,lon` in degrees, or build latency-core \
-                 with its feature `places`",
-                quoted(query)
+                "found the name `{query}`, but this build knows no names of places; give `lat,lon` in degrees, or build \
+                 latency-core with its feature `places`"
             ),
         ))
     }
@@ -169,7 +167,9 @@ impl Place {
         for (field, value, limit) in [("lat", lat, 90.0), ("lon", lon, 180.0)] {
             if !(-limit..=limit).contains(&value) {
                 let message = format!(
-                    "found {value}; allowed -{limit} to {limit} (degrees; latitude comes first, as in `51.51,-0.13`)"
+                    "found {}; allowed: a number from -{limit} to {limit} (degree); latitude comes first, as in \
+                     `51.51,-0.13`",
+                    number(value)
                 );
                 return Err(Error::new(ErrorKind::InvalidField, message).with_field(field));
             }

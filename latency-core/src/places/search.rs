@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::index::{Airport, CloudRegion, Index, Qualifier};
-use super::text::{key, quoted, thousands};
+use super::text::{key, thousands};
 use super::{ALLOWED, MAX_CHARS, Place, PlaceKind, SAME_PLACE_KM, unknown};
+use crate::error::list;
 use crate::{Error, ErrorKind, Provider, Result, geo};
 
 /// A city is meant by its bare name if it is this many times larger than the next of that name.
@@ -114,10 +115,13 @@ fn find_cloud_region(index: &'static Index, query: &str) -> Result<Option<&'stat
     };
     let mut known = index.cloud_regions.iter().filter(is_vendor).peekable();
     if known.peek().is_none() {
+        let mut vendors: Vec<_> = index.cloud_regions.iter().map(|region| region.vendor).collect();
+        vendors.sort_unstable();
+        vendors.dedup();
         return Err(unknown(format!(
-            "found the provider {} in {}; allowed before a colon: aws, azure, gcp, other",
-            quoted(vendor),
-            quoted(query)
+            "found the cloud provider `{vendor}` in `{query}`; allowed before the colon: {}; write one of these, or give \
+             the region's city or `lat,lon`",
+            list(vendors)
         )));
     }
     if let Some(region) = known.clone().find(|region| region.name.eq_ignore_ascii_case(name)) {
@@ -129,9 +133,9 @@ fn find_cloud_region(index: &'static Index, query: &str) -> Result<Option<&'stat
     near.sort_by_key(|&(distance, region)| (distance, region.name));
     let near = near.iter().take(3).map(|(_, region)| format!("`{}:{}`", region.vendor, region.name));
     Err(unknown(format!(
-        "found {}, which is not in the table of cloud regions; near names: {}; or give its city or `lat,lon`",
-        quoted(query),
-        crate::error::list(near)
+        "found `{query}`, which is no cloud region that is known; near names: {}; write one of these, or give the region's \
+         city or `lat,lon`",
+        list(near)
     )))
 }
 
@@ -274,8 +278,8 @@ fn candidates(index: &Index, cities: &[usize]) -> String {
 
 fn ambiguous(index: &Index, query: &str, cities: &[usize]) -> Error {
     let message = format!(
-        "found {}, the name of {} places, none clearly the largest (by population): {}; write one of these, or `lat,lon`",
-        quoted(query),
+        "found `{query}`, the name of {} places, none clearly the largest; allowed (with population): {}; write one of \
+         these, or `lat,lon`",
         cities.len(),
         candidates(index, cities)
     );
@@ -284,8 +288,8 @@ fn ambiguous(index: &Index, query: &str, cities: &[usize]) -> Error {
 
 fn elsewhere(index: &Index, query: &str, cities: &[usize]) -> Error {
     unknown(format!(
-        "found {}; no place of this name is there, but (by population): {}; write one of these, or `lat,lon`",
-        quoted(query),
+        "found `{query}`, the name of no place in that state or country; allowed (with population): {}; write one of \
+         these, or `lat,lon`",
         candidates(index, cities)
     ))
 }
@@ -303,9 +307,9 @@ fn not_found(index: &Index, query: &str) -> Error {
         near.push(format!("`{text}`"));
     }
     near.truncate(3);
-    let near = if near.is_empty() { String::new() } else { format!("near names: {}; ", crate::error::list(near)) };
+    let near = if near.is_empty() { String::new() } else { format!("near names: {}; ", list(near)) };
     unknown(format!(
-        "found {}, which no city of 15,000 people or more, airport or cloud region is called; {near}allowed: {ALLOWED}",
-        quoted(query)
+        "found `{query}`, the name of no city of 15,000 people or more, no airport and no cloud region; {near}allowed: \
+         {ALLOWED}"
     ))
 }

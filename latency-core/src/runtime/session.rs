@@ -51,7 +51,12 @@ impl SessionPool {
     /// Runs the model on a row-major matrix and hands its row-major outputs to `read`.
     pub fn run<T>(&self, matrix: &[f32], rows: usize, columns: usize, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let failed = |error: ort::Error| {
-            Error::new(ErrorKind::InferenceFailed, "ONNX Runtime failed while predicting").with_source(error)
+            let message = format!(
+                "ONNX Runtime failed while predicting: {}; the model may not be one that `latency train` writes: get it \
+                 again, or use another version of ONNX Runtime",
+                words(&error)
+            );
+            Error::new(ErrorKind::InferenceFailed, message).with_source(error)
         };
         let mut session = self.sessions.lease();
         let _running = Running::begin()?;
@@ -62,7 +67,12 @@ impl SessionPool {
         if values.len() != rows * self.outputs {
             return Err(Error::new(
                 ErrorKind::InferenceFailed,
-                format!("ONNX Runtime gave {} numbers for {rows} rows of {} outputs", values.len(), self.outputs),
+                format!(
+                    "ONNX Runtime gave {} numbers, but the model file promises {rows} rows of {}; write the model again with \
+                     `latency train`",
+                    values.len(),
+                    self.outputs
+                ),
             ));
         }
         Ok(read(values))
@@ -70,26 +80,31 @@ impl SessionPool {
 }
 
 fn session(environment: &Environment, model: &[u8], threads: usize) -> Result<Session> {
-    let invalid = |error: &dyn std::fmt::Display| {
+    let invalid = |words: String| {
         Error::new(
             ErrorKind::InvalidModel,
             format!(
-                "ONNX Runtime cannot load this model of {} bytes: {error}; the file may be cut short or not be an ONNX \
+                "ONNX Runtime cannot load this model of {} bytes: {words}; the file may be cut short or not be an ONNX \
                  model; check its SHA-256, or write it again with `latency train`",
                 model.len()
             ),
         )
     };
     let mut builder = Session::builder(environment)
-        .map_err(|error| invalid(&error))?
+        .map_err(|error| invalid(words(&error)))?
         // One thread adds the trees in one order: single rows and batches agree to the bit.
         .with_intra_threads(threads)
-        .map_err(|error| invalid(&error))?
+        .map_err(|error| invalid(words(&error)))?
         .with_inter_threads(1)
-        .map_err(|error| invalid(&error))?
+        .map_err(|error| invalid(words(&error)))?
         .with_optimization_level(GraphOptimizationLevel::Level1)
-        .map_err(|error| invalid(&error))?;
-    builder.commit_from_memory(model).map_err(|error| invalid(&error).with_source(error))
+        .map_err(|error| invalid(words(&error)))?;
+    builder.commit_from_memory(model).map_err(|error| invalid(words(&error)).with_source(error))
+}
+
+/// What ONNX Runtime says, which may have several lines, on one.
+fn words<R>(error: &ort::Error<R>) -> String {
+    error.message().split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }
 
 fn graph(session: &Session, key: &str) -> Result<ModelGraph> {

@@ -245,7 +245,9 @@ impl Schema {
                 (cells[lat], cells[lon]) = (place.lat, place.lon);
             }
             if let (Some(provider), Some(found)) = (provider, place.provider()) {
-                cells[provider] = encode_text(&self.fields[provider], found.as_str())?;
+                let field = &self.fields[provider];
+                cells[provider] =
+                    encode_text(field, found.as_str()).map_err(|error| error.with_field(&*field.name).with_row(row))?;
             }
         }
         Ok(())

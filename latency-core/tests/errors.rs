@@ -103,6 +103,13 @@ fn places() -> serde_json::Value {
     })
 }
 
+/// The same, of a model that knows one provider.
+fn hosted() -> serde_json::Value {
+    let mut schema = places();
+    schema["fields"][4] = json!({"name": "src_provider", "type": "category", "categories": ["gcp"]});
+    schema
+}
+
 fn own(schema: &serde_json::Value) -> Predictor {
     let columns = schema["features"].as_array().unwrap().len() as u64;
     load(&identity(columns), schema).expect("the schema fits the graph")
@@ -162,6 +169,8 @@ fn rows() {
     add("own model with places: goods = 10", end(1.0).with("goods", 10));
     add("own model with places: src_lat and user_lat", Row::new().with("user_lat", 1).with("src_lat", 1));
     add("own model with places: user_lat alone", Row::new().with("user_lat", 1));
+    let row = Row::between("aws:us-east-1", "Tokyo").unwrap();
+    sheet.add("own model of one provider: src = \"aws:us-east-1\"", own(&hosted()).predict(&row));
     sheet.compare("rows");
 }
 
@@ -244,6 +253,9 @@ fn ends_and_paths() {
     (schema["fields"][4]["required"], schema["fields"][5]["required"]) = (json!(false), json!(true));
     sheet.add("own model that requires goods", own(&schema).predict(&path(end())));
 
+    let path = Path::between("aws:us-east-1", "Tokyo").unwrap();
+    sheet.add("own model of one provider: aws:us-east-1", own(&hosted()).predict(&path));
+
     // From JSON by serde: its words, then the crate's.
     for json in [
         r#"{"lat": 91, "lon": 0}"#,
@@ -292,6 +304,9 @@ fn batches() {
     });
     add("own model: src and user_lat", ends().with("user_lat", vec![1.0, 2.0]));
     add("own model: cloud region, but no providers", Batch::new().with("src", ["aws:us-east-1"]));
+
+    let batch = Batch::new().with("src", ["London", "aws:us-east-1"]).with("dst", ["Tokyo"; 2]);
+    sheet.add("own model of one provider: src = [\"London\", \"aws:us-east-1\"]", own(&hosted()).predict_batch(&batch));
 
     let matrix = Array2::zeros((2, 3));
     sheet.add("3 columns by 2 names", Batch::from_matrix(&["src_lat", "src_lon"], matrix.view()));

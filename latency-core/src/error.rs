@@ -468,5 +468,54 @@ mod tests {
             serde_json::to_string(&error).unwrap(),
             r#"{"code":"INVALID_FIELD","field":"src_lat","row":3,"message":"found 91; allowed: -90 to 90"}"#
         );
+        let bare = Error::new(ErrorKind::Unsupported, "no places");
+        assert_eq!(format!("{bare} {bare:?}"), "no places UNSUPPORTED: no places");
+        assert_eq!(serde_json::to_string(&bare).unwrap(), r#"{"code":"UNSUPPORTED","message":"no places"}"#);
+    }
+
+    #[test]
+    fn causes_of_causes_are_shown_in_order() {
+        let first = Error::new(ErrorKind::InvalidField, "first").with_row(1).with_source("the very first");
+        let error = Error::new(ErrorKind::InvalidSchema, "last").with_source(first);
+        assert_eq!(
+            format!("{error:?}"),
+            "INVALID_SCHEMA: last\n  caused by: row 1: first\n  caused by: the very first"
+        );
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.downcast_ref::<Error>().unwrap().row(), Some(1));
+    }
+
+    #[test]
+    fn nothing_that_a_caller_writes_breaks_the_line_or_makes_it_endless() {
+        let hostile = "a\nb\u{1b}\u{2028}";
+        let error = Error::new(ErrorKind::UnknownField, hostile).with_field(hostile);
+        assert_eq!(error.to_string(), r"a\nb\u{1b}\u{2028}: a\nb\u{1b}\u{2028}");
+        assert_eq!(error.field(), Some(hostile), "programs get it as it is");
+        let endless = Error::new(ErrorKind::UnknownField, "no such field").with_field("é".repeat(1000));
+        assert_eq!(endless.to_string(), format!("{}…: no such field", "é".repeat(60)));
+        assert_eq!(text("wi\"fi\t"), r#""wi\"fi\t""#);
+        assert_eq!(text(&"é".repeat(40)), format!("\"{}\"", "é".repeat(40)));
+        assert_eq!(text(&"é".repeat(41)), format!("\"{}…\"", "é".repeat(40)));
+        assert_eq!(list(1..=40).rsplit_once(", ").unwrap().1, "40");
+        assert_eq!(list(1..=42).rsplit_once(", 40").unwrap().1, ", and 2 more");
+        assert_eq!(list(["a"; 0]), "");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (found, shown) in [
+            (0.0, "0"),
+            (-0.5, "-0.5"),
+            (20_100.0, "20100"),
+            (1e-6, "0.000001"),
+            (9.9e-7, "9.9e-7"),
+            (1e15, "1000000000000000"),
+            (-1e16, "-1e16"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(number(found), shown);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Measurement;
+use crate::error::number;
 use crate::geo;
 use crate::prediction::Prediction;
 
@@ -86,11 +87,12 @@ pub(crate) fn judge(
     let floor_ms = geo::floor_ms(distance_km);
     let vacuum_ms = 2.0 * (distance_km - uncertainty_km).max(0.0) / geo::LIGHT_KM_PER_MS;
     let quantile = measurement.probability_within(measured_ms);
+    let measured = number(measured_ms);
     let (verdict, message) = if measured_ms < vacuum_ms {
         (
             Verdict::Impossible,
             format!(
-                "{measured_ms} ms is less than light in vacuum needs, {vacuum_ms:.1} ms there and back over {distance_km:.0} km \
+                "{measured} ms is less than light in vacuum needs, {vacuum_ms:.1} ms there and back over {distance_km:.0} km \
                  less the {uncertainty_km:.0} km by which the positions may be wrong: an end is somewhere else, or the clock is \
                  wrong"
             ),
@@ -99,7 +101,7 @@ pub(crate) fn judge(
         (
             Verdict::Suspicious,
             format!(
-                "{measured_ms} ms is less than light in fibre needs, {floor_ms:.1} ms there and back over {distance_km:.0} km: an \
+                "{measured} ms is less than light in fibre needs, {floor_ms:.1} ms there and back over {distance_km:.0} km: an \
                  end is somewhere else, or the path runs through the air"
             ),
         )
@@ -108,16 +110,14 @@ pub(crate) fn judge(
         (
             Verdict::Slow,
             format!(
-                "{measured_ms} ms is more than 99 % of measurements on such paths show ({p99_ms} ms), quantile {quantile:.4}"
+                "{measured} ms is more than 99 % of measurements on such paths show ({p99_ms} ms), quantile {quantile:.4}"
             ),
         )
     } else {
         let p50_ms = prediction.p50_ms;
         (
             Verdict::Plausible,
-            format!(
-                "{measured_ms} ms is what such paths show: the median is {p50_ms} ms, this is quantile {quantile:.2}"
-            ),
+            format!("{measured} ms is what such paths show: the median is {p50_ms} ms, this is quantile {quantile:.2}"),
         )
     };
     Judgement { verdict, quantile, message, prediction }

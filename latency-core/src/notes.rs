@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::encode::{EncodedRows, category_index};
+use crate::error::number;
 use crate::schema::{FieldKind, Schema};
 
 /// Something to know about a prediction.
@@ -228,7 +229,7 @@ fn field_warning(schema: &Schema, field: usize, value: f64) -> Warning {
     let field = &schema.fields[field];
     let (found, seen) = match &field.kind {
         FieldKind::Number { seen, .. } => {
-            (value.to_string(), seen.map_or_else(String::new, |[low, high]| format!("{low} to {high}")))
+            (number(value), seen.map_or_else(String::new, |[low, high]| format!("{} to {}", number(low), number(high))))
         }
         FieldKind::Category { categories, seen } => (
             category_index(value).and_then(|index| categories.get(index)).cloned().unwrap_or_default(),

@@ -18,8 +18,8 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 
 use latency_core::{
-    Access, Batch, Column, Endpoint, Entry, Error, ErrorKind, NUMBERS, Path, Place, Predictor, Result, Row, Schema,
-    Tier, Value,
+    Access, Batch, Column, Endpoint, Entry, Error, ErrorKind, NUMBERS, Path, Place, Predictor, Provider, Result, Row,
+    Schema, Tier, Value,
 };
 use ndarray::Array2;
 use onnx::{F32, F64, Graph, Matrix, identity, integers, matrix};
@@ -103,6 +103,13 @@ fn places() -> serde_json::Value {
     })
 }
 
+/// The same, of a model that knows one provider.
+fn hosted() -> serde_json::Value {
+    let mut schema = places();
+    schema["fields"][4] = json!({"name": "src_provider", "type": "category", "categories": ["gcp"]});
+    schema
+}
+
 fn own(schema: &serde_json::Value) -> Predictor {
     let columns = schema["features"].as_array().unwrap().len() as u64;
     load(&identity(columns), schema).expect("the schema fits the graph")
@@ -162,6 +169,8 @@ fn rows() {
     add("own model with places: goods = 10", end(1.0).with("goods", 10));
     add("own model with places: src_lat and user_lat", Row::new().with("user_lat", 1).with("src_lat", 1));
     add("own model with places: user_lat alone", Row::new().with("user_lat", 1));
+    let row = Row::between("London", "Tokyo").unwrap().with("src_provider", "aws");
+    sheet.add("own model of one provider: src_provider = \"aws\"", own(&hosted()).predict(&row));
     sheet.compare("rows");
 }
 
@@ -244,6 +253,10 @@ fn ends_and_paths() {
     (schema["fields"][4]["required"], schema["fields"][5]["required"]) = (json!(false), json!(true));
     sheet.add("own model that requires goods", own(&schema).predict(&path(end())));
 
+    let hosted_end = Endpoint::find("London").unwrap().with_provider(Provider::Aws);
+    let path = path(hosted_end);
+    sheet.add("own model of one provider: London at aws", own(&hosted()).predict(&path));
+
     // From JSON by serde: its words, then the crate's.
     for json in [
         r#"{"lat": 91, "lon": 0}"#,
@@ -292,6 +305,9 @@ fn batches() {
     });
     add("own model: src and user_lat", ends().with("user_lat", vec![1.0, 2.0]));
     add("own model: cloud region, but no providers", Batch::new().with("src", ["aws:us-east-1"]));
+
+    let batch = ends().with("src_provider", ["gcp", "aws"]);
+    sheet.add("own model of one provider: src_provider = [\"gcp\", \"aws\"]", own(&hosted()).predict_batch(&batch));
 
     let matrix = Array2::zeros((2, 3));
     sheet.add("3 columns by 2 names", Batch::from_matrix(&["src_lat", "src_lon"], &matrix.view()));
@@ -514,19 +530,118 @@ fn inference() {
     sheet.without("failed while predicting: ", "; the model may").compare("inference");
 }
 
+/// The folder of snapshots: names, and what stands below their heads.
+fn snapshots() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let read = |path: std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert_eq!(path.extension().unwrap(), "snap", "{name} is left over");
+        let text = std::fs::read_to_string(path).unwrap();
+        (name, text.splitn(3, "---\n").last().unwrap().to_owned())
+    };
+    std::fs::read_dir(folder).unwrap().map(|file| read(file.unwrap().path())).collect()
+}
+
 /// The catalogue: no kind of error is without its prose.
 #[test]
 fn every_kind_has_a_snapshot() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
-    let prose: String =
-        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let snapshots = snapshots();
     for kind in ErrorKind::ALL {
-        assert!(prose.contains(&format!("\n    {kind}: ")), "no snapshot shows {kind}");
+        let line = format!("    {kind}: ");
+        let shown = snapshots.iter().any(|(_, prose)| prose.lines().any(|found| found.starts_with(&line)));
+        assert!(shown, "no snapshot shows {kind}");
     }
+}
+
+/// The rule: what was found, and what is allowed or the cure, on one line that is neither endless nor in Rust.
+#[test]
+fn the_prose_keeps_to_the_rule() {
+    let mut seen = 0;
+    for (name, prose) in snapshots() {
+        for line in prose.lines() {
+            let Some(message) = line.strip_prefix("    ") else {
+                assert!(name.starts_with("errors__") && !line.starts_with(' '), "{name}: a second line: {line}");
+                continue;
+            };
+            let (code, message) = message.split_once(": ").unwrap();
+            if matches!(code, "serde" | "warning" | "verdict") {
+                continue;
+            }
+            seen += 1;
+            assert!(ErrorKind::ALL.iter().any(|kind| kind.code() == code), "{name}: {line}");
+            assert!(message.contains("; "), "{name}: no cure: {line}");
+            assert!(message.len() < 600 && !message.ends_with('.') && !message.contains("  "), "{name}: {line}");
+            assert!(!message.contains(char::is_control), "{name}: {line:?}");
+            let rust = ["::", "Some(", "Err(", "None", "latency_core", ".rs", "panicked"];
+            let leaks = rust.iter().any(|word| message.contains(word));
+            // The types of a host that uses `ort` are what it needs to know.
+            assert!(!leaks || name.starts_with("runtime_host_environment__"), "{name}: Rust leaks: {line}");
+        }
+    }
+    assert!(seen > 150, "{seen}");
+}
+
+#[test]
+fn what_is_no_error_but_said_to_people() {
+    let mut sheet = Sheet::default();
+    let mut schema = places();
+    schema["coordinates"]["seen_distance_km"] = json!([100.0, 500.0]);
+    schema["fields"][0]["seen"] = json!([-20.0, 50.5]);
+    schema["fields"][4]["seen"] = json!(["cable"]);
+    let fields = schema["fields"].as_array_mut().unwrap();
+    fields.push(json!({"name": "mood", "type": "category", "categories": ["good"]}));
+    fields.push(json!({"name": "weight", "type": "number", "seen": [0.0, 9.0]}));
+    let row =
+        Row::between("60,2", "3,4").unwrap().with("src_access", "wifi").with("mood", "good").with("weight", 1e300);
+    for warning in own(&schema).predict(&row).unwrap().warnings {
+        sheet.write(&warning.field, "warning", &warning.message);
+    }
+    // This model says that an RTT is the distance: 111 km, and 111 ms.
+    let mut schema = places();
+    schema["fields"][4]["required"] = json!(false);
+    let path = Path::between("0,0", "0,1").unwrap();
+    for ms in [0.1, 1.0, 111.0, 1e300] {
+        let judged = own(&schema).judge(&path, ms).unwrap();
+        sheet.write(&format!("{ms:e} ms: {}", judged.verdict.as_str()), "verdict", &judged.message);
+    }
+    sheet.compare("no_errors");
 }
 
 #[test]
 fn an_error_can_be_sent_kept_and_boxed() {
     fn check<T: std::error::Error + Send + Sync + 'static>() {}
     check::<Error>();
+    let boxed: Box<dyn std::error::Error + Send + Sync> = Error::new(ErrorKind::InvalidField, "found 91").into();
+    assert_eq!(boxed.downcast_ref::<Error>().unwrap().kind(), ErrorKind::InvalidField);
+}
+
+/// Causes are kept to the first one, whether it is the system, ONNX Runtime or the crate itself.
+#[test]
+fn causes_lead_to_the_first_one() {
+    let causes = |error: &Error| {
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(error);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    };
+    let missing = Predictor::builder().file("no/such/model.onnx").build().unwrap_err();
+    assert_eq!(causes(&missing), [std::fs::read("no/such/model.onnx").unwrap_err().to_string()]);
+    assert_eq!(missing.context(), [("file", "no/such/model.onnx".to_owned())]);
+    let source = std::error::Error::source(&missing).unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+
+    let mut schema = hops();
+    schema["golden"] = json!([{"row": {"hops": -1}, "prediction": {}}]);
+    let model = identity(3).with_schema(&schema.to_string());
+    let golden = Predictor::builder().sessions(1).bytes(model).build().unwrap_err();
+    assert_eq!(causes(&golden), ["hops: found -1; allowed: a number from 0 up"]);
+
+    let model = Predictor::builder().sessions(1).bytes("not a model").build().unwrap_err();
+    assert_eq!(causes(&model).len(), 1, "ONNX Runtime's words: {model:?}");
+    assert!(format!("{model:?}").contains("\n  caused by: "), "{model:?}");
+    let input = BUNDLED.predict(&Row::new()).unwrap_err();
+    assert!(causes(&input).is_empty() && input.context().is_empty(), "{input:?}");
 }

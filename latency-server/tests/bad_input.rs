@@ -3,9 +3,14 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use common::{Server, client, config, json, local, predict};
+use latency_core::ErrorKind;
 use latency_server::Config;
 use rocket::http::{Header, Method, Status};
+use rocket::local::blocking::Client;
 use serde_json::{Value, json};
 
 /// Nothing that a stranger should see: places of this machine, names of types, sources, traces.
@@ -129,6 +134,36 @@ fn a_bad_row_alone() {
         let (status, answer) = predict(body);
         assert_error((status, &answer), 400, code, *field, words);
     }
+}
+
+/// The catalogue: what cannot arise over HTTP is of the model file or the library, which stop the start, or of batches.
+#[test]
+fn every_kind_of_error_that_can_arise_is_caused_here() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
+    let config = Config { model: Some(own), ..config() };
+    let client = Client::untracked(latency_server::rocket(&config, config.load_predictor().unwrap())).unwrap();
+    let mut caused: BTreeSet<_> = ROWS.iter().map(|(_, code, ..)| *code).collect();
+    for (body, status, code, words) in [
+        (r#"{"src": "London", "dst": "Tokyo"}"#, 400, "UNSUPPORTED", "knows no places; give its fields by name: hops"),
+        // Without a link, this model gives no number. Its log says which; a caller cannot help it.
+        (r#"{"hops": 3}"#, 503, "INFERENCE_FAILED", "its log says why; try again later"),
+    ] {
+        let response = client.post("/predict").body(body).dispatch();
+        assert_error((response.status().code, &json(response)), status, code, None, &[words]);
+        caused.insert(code);
+    }
+    let elsewhere = |kind: &&ErrorKind| {
+        !matches!(
+            kind,
+            ErrorKind::InvalidBatch
+                | ErrorKind::ModelNotReadable
+                | ErrorKind::InvalidModel
+                | ErrorKind::InvalidSchema
+                | ErrorKind::GoldenMismatch
+                | ErrorKind::RuntimeNotLoaded
+        )
+    };
+    assert_eq!(caused, ErrorKind::ALL.iter().filter(elsewhere).map(|kind| kind.code()).collect());
 }
 
 #[test]

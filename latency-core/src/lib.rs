@@ -87,6 +87,7 @@ pub mod geo;
 mod hubs;
 mod judgement;
 mod labels;
+mod model_info;
 mod notes;
 mod path;
 mod places;
@@ -107,13 +108,14 @@ pub use judgement::{Judgement, Verdict};
 pub use ndarray;
 
 pub use labels::{Access, Provider, Tier};
+pub use model_info::{ModelInfo, ModelTag};
 pub use notes::{Notes, Warning, WarningCode};
 pub use path::{Endpoint, Path};
 #[cfg(feature = "places")]
 pub use places::ATTRIBUTION;
 pub use places::{Place, PlaceKind};
 pub use prediction::{NUMBERS, Prediction, Predictions, shortest};
-pub use predictor::{ModelInfo, ModelTag, Predictor, PredictorBuilder, Timeout, featurize};
+pub use predictor::{Predictor, PredictorBuilder, Timeout, featurize};
 pub use ranking::Ranked;
 pub use row::{Entry, Row, Value};
 #[cfg(feature = "load-dynamic")]

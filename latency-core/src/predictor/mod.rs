@@ -1,36 +1,27 @@
-//! The predictor: a model file, loaded and checked, that answers.
+//! The predictor: a loaded model that answers.
 
-use std::any::Any;
-use std::borrow::Cow;
+mod builder;
+
 use std::fmt;
-use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::{Array2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+pub use self::builder::PredictorBuilder;
 use crate::batch::Batch;
 use crate::encode::{Encode, EncodedRows, Encoder, Input};
-use crate::error::{Error, ErrorGroup, ErrorKind, Result, number};
+use crate::error::{Error, ErrorKind, Result, number};
 use crate::features::{FeaturePlan, Matrix};
 use crate::judgement::{self, Judgement};
+use crate::model_info::ModelInfo;
 use crate::notes::{NotePlan, Notes};
 use crate::path::{Endpoint, Ends};
 use crate::prediction::{Answer, Calibration, Prediction, Predictions};
 use crate::ranking::{self, Candidate, Ranked};
-use crate::row::Row;
-use crate::runtime::{HostEnvironment, RuntimeOptions, SessionOptions, SessionPool};
-use crate::schema::{GoldenRow, METADATA_KEY, Schema};
-
-/// The bundled model's file.
-#[cfg(feature = "bundled-model")]
-const BUNDLED_MODEL: &[u8] = include_bytes!("../assets/latency.onnx");
-
-/// Relative tolerance of golden rows: a model must load on every CPU, and CPUs differ in the last bits of ONNX Runtime's
-/// sums.
-const GOLDEN_TOLERANCE: f64 = 1e-5;
+use crate::runtime::SessionPool;
+use crate::schema::Schema;
 
 /// Rows that go through the model at once: their matrix stays in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -58,110 +49,10 @@ struct Inner {
     info: ModelInfo,
 }
 
-/// What is loaded.
-///
-/// ```
-/// # fn main() -> latency_core::Result<()> {
-/// let predictor = latency_core::Predictor::bundled()?;
-/// let info = predictor.model_info();
-/// assert_eq!((info.name.as_str(), info.version.len()), ("latency", 12));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ModelInfo {
-    /// The model's name.
-    pub name: String,
-    /// The first 12 hex digits of the file's SHA-256.
-    pub version: String,
-    /// What evaluates the trees.
-    pub engine: Cow<'static, str>,
-    /// SHA-256 of the model file, hex.
-    pub sha256: String,
-    /// Size of the model file, bytes.
-    pub bytes: usize,
-    /// Columns of the matrix that the trees eat.
-    pub features: usize,
-    /// Where the model comes from: data sets, rows, dates, metrics.
-    pub provenance: serde_json::Map<String, serde_json::Value>,
-}
-
-/// The short form of [`ModelInfo`] that stands beside predictions over HTTP.
-///
-/// ```
-/// # fn main() -> latency_core::Result<()> {
-/// let predictor = latency_core::Predictor::bundled()?;
-/// assert_eq!(predictor.model_info().tag().engine, "onnxruntime");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ModelTag<'a> {
-    /// The model's name.
-    pub name: &'a str,
-    /// The first 12 hex digits of the file's SHA-256.
-    pub version: &'a str,
-    /// What evaluates the trees.
-    pub engine: &'a str,
-}
-
-impl ModelInfo {
-    /// Name, version and engine.
-    ///
-    /// ```
-    /// # fn main() -> latency_core::Result<()> {
-    /// let predictor = latency_core::Predictor::bundled()?;
-    /// assert_eq!(predictor.model_info().tag().name, "latency");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn tag(&self) -> ModelTag<'_> {
-        ModelTag { name: &self.name, version: &self.version, engine: &self.engine }
-    }
-}
-
-/// Says which model to load, and how to run it.
-///
-/// ```
-/// use latency_core::Predictor;
-/// # fn main() -> latency_core::Result<()> {
-/// let predictor = Predictor::builder().bytes(Predictor::bundled_model()).sessions(4).build()?;
-/// assert_eq!(predictor.model_info().name, "latency");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct PredictorBuilder {
-    model: ModelSource,
-    options: SessionOptions,
-    check_golden_rows: bool,
-}
-
-#[derive(Clone)]
-enum ModelSource {
-    /// The bundled model, if this build has one.
-    Default,
-    File(PathBuf),
-    Bytes(Vec<u8>),
-}
-
 /// The model in short: its schema and trees would fill many pages.
 impl fmt::Debug for Predictor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Predictor").field("model", &self.0.info.tag()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ModelSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("Default"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-        }
     }
 }
 
@@ -193,12 +84,7 @@ impl Predictor {
     /// ```
     #[must_use]
     pub fn builder() -> PredictorBuilder {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        PredictorBuilder {
-            model: ModelSource::Default,
-            options: SessionOptions { sessions: cores, threads: 1, runtime: RuntimeOptions::default() },
-            check_golden_rows: true,
-        }
+        PredictorBuilder::default_model()
     }
 
     /// The file of the bundled model.
@@ -215,11 +101,11 @@ impl Predictor {
     #[cfg(feature = "bundled-model")]
     #[must_use]
     pub fn bundled_model() -> &'static [u8] {
-        BUNDLED_MODEL
+        builder::BUNDLED_MODEL
     }
 
-    /// Predicts one path, given as a [`Path`](crate::Path) or as a [`Row`] by names. Equal to the bit to the same row in
-    /// a batch.
+    /// Predicts one path, given as a [`Path`](crate::Path) or as a [`Row`](crate::Row) by names. Equal to the bit to the
+    /// same row in a batch.
     ///
     /// ```
     /// use latency_core::{Path, Predictor, Row};
@@ -354,7 +240,7 @@ impl Predictor {
         self.rank_encoded(candidates.iter().map(|dst| Ends { src, dst }), budget_ms)
     }
 
-    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`]s.
+    /// [`rank`](Self::rank) for whole paths, which may differ in both ends, or be [`Row`](crate::Row)s.
     ///
     /// ```
     /// use latency_core::{Predictor, Row};
@@ -578,53 +464,6 @@ impl Predictor {
             format!("this model knows no places, which `{question}` needs; use `predict`, or a model with coordinates"),
         ))
     }
-
-    fn check_golden_rows(&self) -> Result<()> {
-        if self.schema().golden.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidSchema,
-                "the model file holds no golden rows, the answers to check it by; write it again with `latency train`",
-            ));
-        }
-        for (index, GoldenRow { row, prediction: expected }) in self.schema().golden.iter().enumerate() {
-            let row: Row = row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-            let found = self.predict(&row).map_err(|error| unfit_golden_row(index, error))?;
-            for (name, number) in found.numbers() {
-                let Some(expected) = expected.get(name).copied() else {
-                    return Err(Error::new(
-                        ErrorKind::InvalidSchema,
-                        format!(
-                            "golden row {index} has no `{name}` to check; write the model again with `latency train`"
-                        ),
-                    ));
-                };
-                let difference = (f64::from(number) - f64::from(expected)).abs();
-                let agrees = difference <= GOLDEN_TOLERANCE * f64::from(expected).abs().max(f64::MIN_POSITIVE);
-                if !agrees {
-                    return Err(Error::new(
-                        ErrorKind::GoldenMismatch,
-                        format!(
-                            "golden row {index} gives {name} = {number}, but the model file says {expected}; the file was \
-                             changed, or this ONNX Runtime computes something else: get the model again, or use another \
-                             version of ONNX Runtime"
-                        ),
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The model file's fault, and not the caller's.
-fn unfit_golden_row(index: usize, error: Error) -> Error {
-    if error.kind().group() != ErrorGroup::Input {
-        return error;
-    }
-    let message = format!(
-        "golden row {index} does not fit the fields of its own model ({error}); write the model again with `latency train`"
-    );
-    Error::new(ErrorKind::InvalidSchema, message).with_source(error)
 }
 
 fn no_answer() -> Error {
@@ -704,243 +543,4 @@ pub fn featurize(schema: &Schema, batch: &Batch<'_>) -> Result<Array2<f32>> {
 fn matrix(plan: &FeaturePlan, rows: &EncodedRows) -> Result<Array2<f32>> {
     Array2::from_shape_vec((rows.rows, plan.width()), plan.matrix(&rows.values).values)
         .map_err(|error| Error::new(ErrorKind::InvalidBatch, "the matrix has an impossible shape").with_source(error))
-}
-
-impl PredictorBuilder {
-    /// Loads this file instead of the bundled model.
-    ///
-    /// ```no_run
-    /// use latency_core::{Predictor, Row};
-    /// # fn main() -> latency_core::Result<()> {
-    /// // As `latency train --data` writes it; its fields are the columns of the table.
-    /// let predictor = Predictor::builder().file("mine.onnx").build()?;
-    /// let row = Row::new().with("hops", 5).with("link", "fibre");
-    /// println!("{} ms", predictor.predict(&row)?.p50_ms);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn file(mut self, path: impl AsRef<FilePath>) -> Self {
-        self.model = ModelSource::File(path.as_ref().to_path_buf());
-        self
-    }
-
-    /// Loads these bytes instead of the bundled model.
-    ///
-    /// ```
-    /// use latency_core::{ErrorKind, Predictor};
-    ///
-    /// let error = Predictor::builder().bytes(*b"not a model").build().unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::InvalidModel);
-    /// ```
-    #[must_use]
-    pub fn bytes(mut self, model: impl Into<Vec<u8>>) -> Self {
-        self.model = ModelSource::Bytes(model.into());
-        self
-    }
-
-    /// How many calls can run at the same time; default: one per core.
-    ///
-    /// ```
-    /// use latency_core::{Path, Predictor};
-    /// # fn main() -> latency_core::Result<()> {
-    /// let predictor = Predictor::builder().sessions(2).build()?;
-    /// let path = Path::between("London", "Tokyo")?;
-    /// std::thread::scope(|scope| {
-    ///     for _ in 0..4 {
-    ///         // Two of the four predict at once, the others wait.
-    ///         scope.spawn(|| predictor.predict(&path).map(|prediction| prediction.p50_ms));
-    ///     }
-    /// });
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn sessions(mut self, sessions: usize) -> Self {
-        self.options.sessions = sessions.max(1);
-        self
-    }
-
-    /// Threads inside one call; default 1. With more, sums may differ in their last bits.
-    ///
-    /// ```
-    /// use latency_core::{Batch, Predictor};
-    /// # fn main() -> latency_core::Result<()> {
-    /// // For one large batch at a time.
-    /// let predictor = Predictor::builder().sessions(1).threads(2).build()?;
-    /// let batch = Batch::new().with("src", ["London"; 1000]).with("dst", ["Tokyo"; 1000]);
-    /// assert_eq!(predictor.predict_batch(&batch)?.len(), 1000);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.options.threads = threads.max(1);
-        self
-    }
-
-    /// The ONNX Runtime library to load: an absolute path. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`.
-    ///
-    /// ```
-    /// use latency_core::{ErrorKind, Predictor};
-    ///
-    /// let error = Predictor::builder().library("libonnxruntime.so").build().unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::RuntimeNotLoaded);
-    /// println!("{error}");
-    /// ```
-    #[cfg(feature = "load-dynamic")]
-    #[must_use]
-    pub fn library(mut self, path: impl AsRef<FilePath>) -> Self {
-        self.options.runtime.library.path = Some(path.as_ref().to_path_buf());
-        self
-    }
-
-    /// A folder to look for the ONNX Runtime library in, if neither [`library`](Self::library) nor the environment names
-    /// one: how bindings name the copy that their package brings.
-    ///
-    /// ```
-    /// use latency_core::Predictor;
-    /// # fn main() -> latency_core::Result<()> {
-    /// let program = std::env::current_exe().expect("a program knows its file");
-    /// let folder = program.with_file_name("lib");
-    /// let predictor = Predictor::builder().library_folder(folder).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "load-dynamic")]
-    #[must_use]
-    pub fn library_folder(mut self, folder: impl AsRef<FilePath>) -> Self {
-        self.options.runtime.library.folders.push(folder.as_ref().to_path_buf());
-        self
-    }
-
-    /// The environment of a host application that uses the crate `ort` itself: a process can have one. Give a clone of the
-    /// `ort::environment::Environment`, of exactly ort 2.0.0-rc.15; [`build`](Self::build) refuses anything else. The type
-    /// is not in the signature because ort is a release candidate.
-    ///
-    /// The library that the host loaded is used, so no other is looked for, and the option `library` is an error.
-    /// The environment is kept to the end of the process, and later predictors that are given none run in it as well. A
-    /// host that makes its environment after the first predictor is refused by ort: make it first.
-    ///
-    /// ```no_run
-    /// use latency_core::Predictor;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // Before any predictor is built.
-    /// let environment = ort::init().with_name("host").build()?;
-    /// let predictor = Predictor::builder().environment(environment.clone()).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn environment(mut self, environment: impl Any + Send + Sync) -> Self {
-        self.options.runtime.host = Some(HostEnvironment::new(environment));
-        self
-    }
-
-    /// Loads a model whose golden rows are not written yet: training needs the predictions to write them.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn without_golden_rows(mut self) -> Self {
-        self.check_golden_rows = false;
-        self
-    }
-
-    /// Loads the model and checks it: the file, its schema, and that it reproduces its golden rows.
-    ///
-    /// ```
-    /// use latency_core::{ErrorKind, Predictor};
-    ///
-    /// let error = Predictor::builder().file("missing.onnx").build().unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::ModelNotReadable);
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::ModelNotReadable`], [`ErrorKind::InvalidModel`], [`ErrorKind::InvalidSchema`],
-    /// [`ErrorKind::GoldenMismatch`], or [`ErrorKind::RuntimeNotLoaded`].
-    pub fn build(self) -> Result<Predictor> {
-        let read;
-        let model: &[u8] = match &self.model {
-            #[cfg(feature = "bundled-model")]
-            ModelSource::Default => BUNDLED_MODEL,
-            #[cfg(not(feature = "bundled-model"))]
-            ModelSource::Default => {
-                return Err(Error::new(
-                    ErrorKind::ModelNotReadable,
-                    "found no model to load: this build brings none; name one with `file` or `bytes`, or build latency-core \
-                     with its feature `bundled-model`",
-                ));
-            }
-            ModelSource::Bytes(bytes) => bytes,
-            ModelSource::File(path) => {
-                read = read_model(path)?;
-                &read
-            }
-        };
-        let predictor = load(model, &self.options)?;
-        if self.check_golden_rows {
-            predictor.check_golden_rows()?;
-        }
-        Ok(predictor)
-    }
-}
-
-fn read_model(path: &FilePath) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        Error::new(
-            ErrorKind::ModelNotReadable,
-            format!(
-                "cannot read the model file {}: {error}; give the path of an .onnx file written by `latency train`",
-                path.display()
-            ),
-        )
-        .with_context("file", path.display().to_string())
-        .with_source(error)
-    })
-}
-
-fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
-    let (pool, graph) = SessionPool::load(model, METADATA_KEY, options)?;
-    let text = graph.metadata.ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidSchema,
-            format!(
-                "this ONNX model has no metadata `{METADATA_KEY}`; write it with `latency train`, which puts it there"
-            ),
-        )
-    })?;
-    let schema = Schema::from_json(&text)?;
-    let plan = FeaturePlan::new(&schema);
-    for (what, found, expected) in
-        [("columns in", graph.inputs, plan.width()), ("columns out", graph.outputs, schema.outputs.len())]
-    {
-        if found != expected {
-            return Err(Error::new(
-                ErrorKind::InvalidSchema,
-                format!(
-                    "the graph has {found} {what}, but its schema says {expected}; write the model again with `latency train`"
-                ),
-            ));
-        }
-    }
-    let sha256 = hex(&Sha256::digest(model));
-    let info = ModelInfo {
-        name: schema.name.clone(),
-        version: sha256[..12].to_owned(),
-        engine: Cow::Borrowed("onnxruntime"),
-        sha256,
-        bytes: model.len(),
-        features: plan.width(),
-        provenance: schema.provenance.clone(),
-    };
-    let (calibration, notes) = (Calibration::new(&schema), NotePlan::new(&schema));
-    Ok(Predictor(Arc::new(Inner { encoder: Encoder::new(schema), plan, calibration, notes, pool, info })))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -85,6 +85,10 @@ impl Measurement {
 
     /// The RTT below which a measurement stays with probability `p`, between 0 and 1, ms.
     pub fn quantile(&self, p: f64) -> f64 {
+        // To the bit what predictions show.
+        if let Some(index) = [P90.p, P99.p].iter().position(|shown| *shown == p) {
+            return self.p90_and_p99()[index];
+        }
         let excess = match self.shape {
             Shape::Spread(excess) => excess.quantile(p),
             Shape::Quantiles { below, p90, p99 } => {
@@ -337,7 +341,7 @@ fn quantile_series(level: Level, ratio: f64) -> [f64; 4] {
 }
 
 /// Φ(z).
-pub(crate) fn normal_probability(z: f64) -> f64 {
+fn normal_probability(z: f64) -> f64 {
     0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
 }
 

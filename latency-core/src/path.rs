@@ -436,9 +436,7 @@ impl EndFields {
         }
         Ok(())
     }
-}
 
-impl EndFields {
     /// What callers of typed paths call this field, if it is a label of this end.
     fn label_shown(&self, schema: &Schema, field: &Field) -> Option<String> {
         let labels = [("access", &self.access), ("provider", &self.provider), ("tier", &self.tier)];
@@ -448,13 +446,19 @@ impl EndFields {
     }
 }
 
+impl Path {
+    fn ends(&self) -> Ends<'_> {
+        Ends { src: &self.src, dst: &self.dst }
+    }
+}
+
 impl Encode for Path {
     fn encode(&self, encoder: &Encoder, values: &mut Vec<f64>) -> Result<()> {
-        Ends { src: &self.src, dst: &self.dst }.encode(encoder, values)
+        self.ends().encode(encoder, values)
     }
 
     fn uncertainty_km(&self) -> f64 {
-        self.src.uncertainty_km + self.dst.uncertainty_km
+        self.ends().uncertainty_km()
     }
 }
 

@@ -116,10 +116,19 @@ format: $(VENV)/.dev ## Format all sources
 data: wheel ## Fetch, check and clean the measurements (LATENCY_DATA_MIRROR: a folder that has them)
 	$(BIN)/latency data
 
-.PHONY: train
-train: data ## Train the bundled model again, with its evaluation and card
-	$(BIN)/latency train --out models/latency.onnx --evaluation models/evaluation.json --card models/README.md
-	$(MAKE) wheel golden
+.PHONY: model
+model: data ## Train the bundled model again, judge it, and write its card and pictures (about half an hour)
+	$(BIN)/latency train --out models/latency.onnx
+	$(MAKE) wheel golden evaluate
+
+.PHONY: evaluate
+evaluate: data ## Judge how the bundled model is made, and write its card and pictures
+	$(BIN)/latency evaluate --studies --model models/latency.onnx --out models/evaluation.json --card models/README.md \
+		--figures docs/figures/model
+
+.PHONY: tune
+tune: data ## Search again for the bundled model's settings (TRIALS=20 per search; can be stopped and taken up again)
+	$(BIN)/latency tune --trials $(or $(TRIALS),20) --out latency-py/python/latency_predictor/training/tuned.json
 
 .PHONY: golden
 golden: wheel ## Write the golden vectors of the bundled model

@@ -1,9 +1,10 @@
 //! Checked rows → the f32 matrix that the trees eat. The only implementation: training calls it through the wheel.
 
 use crate::continents::Continent;
+use crate::encode::category_index;
 use crate::geo::{UnitVector, arc_km};
 use crate::hubs::{self, HubIndex};
-use crate::schema::{Cables, End, Feature, FieldKind, Schema};
+use crate::schema::{Cables, End, Feature, FieldKind, LastMile, Schema, Stretch};
 
 /// The meridian from which [`End`] counts eastwards, degrees.
 const FIRST_MERIDIAN: f64 = -30.0;
@@ -21,6 +22,7 @@ pub(crate) struct FeaturePlan {
     /// The hubs that a detour leads over, each once.
     detours: Hubs,
     cables: Option<CablePlan>,
+    last_mile: Option<LastMilePlan>,
 }
 
 #[derive(Debug)]
@@ -39,9 +41,10 @@ mod at {
     pub const EAST: usize = 5;
     pub const DISTANCE_KM: usize = 10;
     pub const CABLE_MS: usize = 11;
+    pub const PATH_MS: usize = 12;
     /// How many ends lie on each continent, in the order of [`Continent::ALL`](crate::Continent::ALL).
-    pub const CONTINENTS: usize = 12;
-    pub const DETOURS_KM: usize = 19;
+    pub const CONTINENTS: usize = 13;
+    pub const DETOURS_KM: usize = 20;
 }
 
 /// Positions, axis by axis, so that the compiler computes several distances at once.
@@ -60,6 +63,13 @@ struct CablePlan {
     ways_ms: Vec<f64>,
     access_ms_per_km: f64,
     constant_ms: f64,
+}
+
+#[derive(Debug)]
+struct LastMilePlan {
+    /// A field per end, with the stretch of each of its categories.
+    ends: Vec<(usize, Vec<Stretch>)>,
+    missing: Stretch,
 }
 
 /// A batch's matrix, with the distances that predictions show.
@@ -97,6 +107,7 @@ impl FeaturePlan {
                 count: hubs.len(),
                 hubs: HubIndex::new(hubs, cables.nearest),
             }),
+            last_mile: schema.last_mile.as_ref().map(|last_mile| LastMilePlan::new(schema, last_mile)),
         }
     }
 
@@ -122,6 +133,9 @@ impl FeaturePlan {
         for (row, cells) in rows.zip(matrix.values.chunks_exact_mut(self.width)) {
             if let Some(coordinates) = self.coordinates {
                 self.measure(coordinates.map(|index| row[index]), &mut measures);
+                if let Some(last_mile) = &self.last_mile {
+                    measures[at::PATH_MS] = last_mile.path_ms(measures[at::CABLE_MS], row);
+                }
                 matrix.distances_km.push(measures[at::DISTANCE_KM]);
                 for (column, place) in &self.measured {
                     cells[*column] = measures[*place] as f32;
@@ -158,6 +172,7 @@ fn place_of_measure(feature: &Feature, detours: &mut Vec<usize>) -> Option<usize
         Feature::Cartesian { end: which, axis } => end(*which) + 2 + *axis as usize,
         Feature::DistanceKm => at::DISTANCE_KM,
         Feature::CableMs => at::CABLE_MS,
+        Feature::PathMs => at::PATH_MS,
         Feature::ContinentCount { continent } => at::CONTINENTS + *continent as usize,
         Feature::Detour { hub } => {
             let place = detours.iter().position(|other| other == hub).unwrap_or_else(|| {
@@ -234,6 +249,32 @@ impl Hubs {
             // The straight way is the shortest; rounding must not say otherwise.
             *detour = (way_km - distance_km).max(0.0);
         }
+    }
+}
+
+impl LastMilePlan {
+    /// `schema` has been checked, so that each name in it is found.
+    fn new(schema: &Schema, last_mile: &LastMile) -> Self {
+        let end = |name: &String| {
+            let index = schema.field_index(name)?;
+            let FieldKind::Category { categories, .. } = &schema.fields[index].kind else { return None };
+            let stretches = categories.iter().map(|word| last_mile.kinds.get(word).copied());
+            Some((index, stretches.map(|found| found.unwrap_or(last_mile.missing)).collect()))
+        };
+        Self { ends: last_mile.fields.iter().filter_map(end).collect(), missing: last_mile.missing }
+    }
+
+    /// The RTT along the cables, stretched and lengthened by the access at each end, ms.
+    fn path_ms(&self, cable_ms: f64, row: &[f64]) -> f64 {
+        // Both ends first, so that swapping them does not change the last bit.
+        let (mut both, mut added_ms) = (1.0, 0.0);
+        for (field, stretches) in &self.ends {
+            let found = category_index(row[*field]).and_then(|index| stretches.get(index));
+            let Stretch { factor, ms } = *found.unwrap_or(&self.missing);
+            both *= factor;
+            added_ms += ms;
+        }
+        cable_ms * both + added_ms
     }
 }
 
@@ -322,6 +363,11 @@ mod tests {
                 "links": [[0, 1, 10.0], [1, 2, 10.0], [3, 2, 10.0], [0, 3, 100.0]],
                 "nearest": 1, "access_ms_per_km": 0.02, "constant_ms": 1.0
             },
+            "last_mile": {
+                "fields": ["src_access", "dst_access"],
+                "kinds": {"server": {"factor": 1.0, "ms": 0.5}, "wifi": {"factor": 1.5, "ms": 20.0}},
+                "missing": {"factor": 1.25, "ms": 4.0}
+            },
             "features": features,
             "target": {"name": "rtt_ms", "unit": "ms", "transform": "log"},
             "outputs": outputs,
@@ -374,6 +420,22 @@ mod tests {
     }
 
     #[test]
+    fn access_at_both_ends_stretches_and_lengthens_the_way_along_the_cables() {
+        let features = json!([{"kind": "cable_ms"}, {"kind": "path_ms"}]);
+        let path = [0.0, 0.0, 0.0, 10.0];
+        for (access, factor, ms) in [
+            ([Some("server"), Some("server")], 1.0, 1.0),
+            ([Some("wifi"), Some("server")], 1.5, 20.5),
+            ([Some("wifi"), None], 1.5 * 1.25, 24.0),
+        ] {
+            let found = row(&features, path, access);
+            assert!((found[1] - (found[0] * factor + ms)).abs() < 1e-5, "{access:?}: {found:?}");
+            let [src, dst] = access;
+            assert_eq!(row(&features, [0.0, 10.0, 0.0, 0.0], [dst, src]), found, "{access:?} the other way round");
+        }
+    }
+
+    #[test]
     fn the_fastest_way_along_the_cables_counts() {
         let features = json!([{"kind": "cable_ms"}]);
         // Exactly at the hubs: a–b–c–d takes 30 ms, the direct link 100.
@@ -415,6 +477,8 @@ mod tests {
         for (from, to, what) in [
             (r#""links":[[0,1,10.0]"#, r#""links":[[0,9,10.0]"#, "found a cable from hub 0 to hub 9"),
             ("[1,2,10.0],[3,2,10.0],[0,3,100.0]", "[1,2,10.0]", "found no cable to hub 3"),
+            (r#""factor":1.25"#, r#""factor":0.0"#, "found a last mile of factor 0 and 4 ms"),
+            (r#""kinds":{"server""#, r#""kinds":{"sever""#, "the last mile needs a category field `src_access`"),
             (r#""nearest":1"#, r#""nearest":0"#, "a `nearest` from 1 to 4"),
             (r#""lat":0.0,"lon":30.0"#, r#""lat":95.0,"lon":30.0"#, "off the Earth"),
             (r#"{"kind":"distance_km"}"#, r#"{"kind":"detour","hub":4}"#, "needs hub 4"),

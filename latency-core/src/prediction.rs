@@ -10,7 +10,7 @@ use crate::encode::category_index;
 use crate::error::{Error, ErrorKind, Result};
 use crate::geo;
 use crate::notes::{Notes, Warning};
-use crate::schema::{Base, FieldKind, OutputName, Schema, Transform};
+use crate::schema::{Base, FieldKind, Output, OutputName, Schema, Transform};
 
 /// What is predicted for one path. Times in milliseconds.
 ///
@@ -250,7 +250,9 @@ impl Predictions {
 #[derive(Debug)]
 pub(crate) struct Calibration {
     /// Per output: its place among the five numbers, and its offset.
-    outputs: Vec<(OutputName, f64)>,
+    outputs: Vec<(OutputName, Offset)>,
+    /// Whether an offset depends on the distance.
+    by_distance: bool,
     transform: Transform,
     spread: Option<SpreadPlan>,
     base: Option<Base>,
@@ -260,6 +262,31 @@ pub(crate) struct Calibration {
 struct SpreadPlan {
     fields: Vec<(usize, Vec<f64>)>,
     missing: f64,
+}
+
+/// The conformal correction of one output.
+#[derive(Debug)]
+struct Offset {
+    constant: f64,
+    /// Logarithm of a distance in km, ascending, and what is added there.
+    knots: Vec<(f64, f64)>,
+}
+
+impl Offset {
+    fn new(output: &Output) -> Self {
+        let knots = output.offset_by_distance.iter().map(|(km, offset)| (libm::log(*km), *offset)).collect();
+        Self { constant: output.offset, knots }
+    }
+
+    fn at(&self, ln_km: f64) -> f64 {
+        let next = self.knots.partition_point(|(knot, _)| *knot <= ln_km);
+        let added = match (next.checked_sub(1).map(|before| self.knots[before]), self.knots.get(next)) {
+            (Some((left, low)), Some((right, high))) => low + (ln_km - left) / (right - left) * (high - low),
+            (Some((_, only)), None) | (None, Some(&(_, only))) => only,
+            (None, None) => 0.0,
+        };
+        self.constant + added
+    }
 }
 
 /// One row, answered.
@@ -323,7 +350,8 @@ impl Calibration {
             missing: spread.missing,
         });
         Self {
-            outputs: schema.outputs.iter().map(|output| (output.name, output.offset)).collect(),
+            outputs: schema.outputs.iter().map(|output| (output.name, Offset::new(output))).collect(),
+            by_distance: schema.outputs.iter().any(|output| !output.offset_by_distance.is_empty()),
             transform: schema.target.transform,
             spread,
             base: schema.target.base,
@@ -353,8 +381,9 @@ impl Calibration {
         let base = self.base.map_or(0.0, |Base { feature, add }| libm::log(f64::from(features[feature]) + add));
         // In target space first: what the model has no output for stays there, and is replaced later.
         let mut levels = [f64::NEG_INFINITY; 5];
+        let ln_km = distance_km.filter(|_| self.by_distance).map_or(0.0, |km| libm::log(km.max(1.0)));
         for ((name, offset), margin) in self.outputs.iter().zip(margins) {
-            levels[*name as usize] = f64::from(*margin) + base + offset;
+            levels[*name as usize] = f64::from(*margin) + base + offset.at(ln_km);
         }
         let [low, p50, high, p90, p99] = levels;
         let targets = sort3(low, p50, high);
@@ -406,6 +435,19 @@ fn sort3(a: f64, b: f64, c: f64) -> [f64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn offsets_by_distance_are_linear_in_its_logarithm_and_constant_beyond() {
+        let output = serde_json::json!({
+            "name": "high_ms", "quantile": 0.95, "offset": 0.5, "offset_by_distance": [[100.0, 0.4], [1000.0, 0.2]]
+        });
+        let offset = Offset::new(&serde_json::from_value(output).unwrap());
+        for (km, expected) in [(1.0, 0.9), (100.0, 0.9), (316.227_766, 0.8), (1000.0, 0.7), (20_000.0, 0.7)] {
+            assert!((offset.at(libm::log(km)) - expected).abs() < 1e-8, "{km}: {}", offset.at(libm::log(km)));
+        }
+        let plain = serde_json::json!({"name": "high_ms", "quantile": 0.95, "offset": 0.5});
+        assert_eq!(Offset::new(&serde_json::from_value(plain).unwrap()).at(3.0), 0.5);
+    }
 
     #[test]
     fn sort3_sorts() {

@@ -17,11 +17,14 @@
 //! # }
 //! ```
 
+mod last_mile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::last_mile::{LastMile, Stretch};
 use crate::continents::Continent;
 use crate::error::{Error, ErrorKind, Result, list};
 
@@ -46,6 +49,9 @@ const MAX_HUBS: usize = 500;
 
 /// More fields than any row may have values.
 const MAX_FIELDS: usize = 1000;
+
+/// More knots would make every prediction slow.
+const MAX_KNOTS: usize = 32;
 
 /// More categories would make loading slow: words are looked up one by one.
 const MAX_CATEGORIES: usize = 1000;
@@ -79,6 +85,9 @@ pub struct Schema {
     /// How long signals take between hubs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cables: Option<Cables>,
+    /// What the access at each end does to the RTT along the cables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_mile: Option<LastMile>,
     /// The columns of the matrix that the trees eat, in order.
     pub features: Vec<Feature>,
     /// What is predicted.
@@ -362,6 +371,8 @@ pub enum Feature {
     /// RTT of the fastest way along the cables, ms: from one end to one of its nearest hubs, along links, and from one
     /// of the other end's nearest hubs to that end.
     CableMs,
+    /// `cable_ms` with the last mile at both ends, ms.
+    PathMs,
 }
 
 impl Feature {
@@ -469,6 +480,10 @@ pub struct Output {
     /// Added in target space: the conformal correction found on held-out places.
     #[serde(default)]
     pub offset: f64,
+    /// Added to that for paths with coordinates: knots of great-circle distance in km, ascending, and offset; linear in
+    /// the logarithm of the distance between them, constant beyond.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offset_by_distance: Vec<(f64, f64)>,
 }
 
 /// The names that outputs can have.
@@ -729,6 +744,7 @@ impl Schema {
             }
         }
         self.cables.as_ref().map_or(Ok(()), |cables| self.check_cables(cables))?;
+        self.last_mile.as_ref().map_or(Ok(()), |last_mile| last_mile.check(self))?;
         if self.features.is_empty() {
             return Err("found no features; allowed: one or more".into());
         }
@@ -736,11 +752,12 @@ impl Schema {
             self.check_feature(feature)?;
         }
         if let Some(Base { feature, add }) = self.target.base {
-            let positive = matches!(self.features.get(feature), Some(Feature::CableMs | Feature::DistanceKm));
+            let positive =
+                matches!(self.features.get(feature), Some(Feature::CableMs | Feature::PathMs | Feature::DistanceKm));
             let sound = positive && add.is_finite() && add > 0.0 && self.target.transform == Transform::Log;
             if !sound {
                 return Err(
-                    "the base needs the transform `log`, a feature `cable_ms` or `distance_km`, and an `add` above 0"
+                    "the base needs the transform `log`, a feature `path_ms`, `cable_ms` or `distance_km`, and an `add` above 0"
                         .into(),
                 );
             }
@@ -813,7 +830,12 @@ impl Schema {
             Feature::Detour { hub } if *hub >= self.hubs.len() => {
                 Err(format!("a feature needs hub {hub}, which is not there"))
             }
-            Feature::CableMs if self.cables.is_none() => Err("a feature needs cables, which are not there".into()),
+            Feature::CableMs | Feature::PathMs if self.cables.is_none() => {
+                Err("a feature needs cables, which are not there".into())
+            }
+            Feature::PathMs if self.last_mile.is_none() => {
+                Err("a feature needs a last mile, which is not there".into())
+            }
             _ => Ok(()),
         }
     }
@@ -833,6 +855,24 @@ impl Schema {
                 list(names.iter().map(json)),
                 list(needed.iter().map(json))
             ));
+        }
+        for output in &self.outputs {
+            let knots = &output.offset_by_distance;
+            let ascending = knots.windows(2).all(|pair| pair[0].0 < pair[1].0);
+            let sound = knots.iter().all(|(km, offset)| km.is_finite() && *km >= 1.0 && offset.is_finite());
+            if !(ascending && sound && knots.len() <= MAX_KNOTS) {
+                return Err(format!(
+                    "found the output {} with an offset by distance that is not sound; allowed: up to {MAX_KNOTS} \
+                     knots, distances of at least 1 km in ascending order, and offsets that are numbers",
+                    json(&output.name)
+                ));
+            }
+            if !knots.is_empty() && self.coordinates.is_none() {
+                return Err(format!(
+                    "the output {} has an offset by distance, which needs coordinates, which are not there",
+                    json(&output.name)
+                ));
+            }
         }
         match self.outputs.iter().find(|output| !(0.0..=1.0).contains(&output.quantile) || !output.offset.is_finite()) {
             Some(output) => Err(format!(

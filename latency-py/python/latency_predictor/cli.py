@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ TRAIN_EXTRA = "pip install 'latency-predictor[train]'"
 EXIT_ERROR = 1
 
 ModelOption = Annotated[Path | None, typer.Option("--model", help="An .onnx file; default: the bundled model.")]
+TableOption = Annotated[Path, typer.Option(help="The tidy table of `latency data`.")]
+TABLE = Path("data/cache/paths.parquet")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -122,11 +125,7 @@ def train(
     threads: Annotated[
         int, typer.Option(min=1, help="For your own table; another number may give other last bits.")
     ] = 1,
-    evaluation: Annotated[
-        Path | None, typer.Option(help="Also write the evaluation of the paths model here (JSON).")
-    ] = None,
-    card: Annotated[Path | None, typer.Option(help="Also write the model card of the paths model here.")] = None,
-    table: Annotated[Path, typer.Option(help="The tidy table of `latency data`.")] = Path("data/cache/paths.parquet"),
+    table: TableOption = TABLE,
 ) -> None:
     """Train a model: the paths model on the published measurements, or a model on your own table.
 
@@ -136,9 +135,56 @@ def train(
     """
     with readable_errors():
         if data is None:
-            _train_paths(table, output, evaluation, card)
+            _train_paths(table, output)
         else:
             _train_table(data, target, tuple(drop or ()), output, name, threads)
+
+
+@app.command()
+def tune(
+    table: TableOption = TABLE,
+    output: Annotated[Path, typer.Option("--out", help="The settings to write (JSON).")] = Path("tuned.json"),
+    storage: Annotated[
+        Path, typer.Option(help="Where trials are kept: a search that was stopped goes on from here.")
+    ] = Path("data/cache/tuning.journal"),
+    trials: Annotated[int, typer.Option(min=1, help="Trials per search; there are six.")] = 20,
+) -> None:
+    """Search for XGBoost's settings for the paths model, once per fold without its places and once on all.
+
+    Example: latency tune --trials 20 --out tuned.json
+    """
+    with readable_errors():
+        from .data import table as tidy
+        from .training import tuning
+
+        with _progress("searching") as progress:
+
+            def show(search: str, done: int, total: int, score: float, best: float) -> None:
+                progress(search, done, total)
+                err.print(f"{search}, trial {done} of {total}: {score:.4f}, best {best:.4f}")
+
+            found = tuning.tune(tidy.read(table), storage, trials, show)
+        _write(output, (json.dumps(found, indent=1) + "\n").encode())
+        err.print(f"wrote {output}", soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    model: ModelOption = None,
+    table: TableOption = TABLE,
+    output: Annotated[Path, typer.Option("--out", help="The figures to write (JSON).")] = Path("evaluation.json"),
+    card: Annotated[Path | None, typer.Option(help="Also write the model card here (Markdown).")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Also draw the card's pictures into this folder (SVG).")] = None,
+    studies: Annotated[
+        bool, typer.Option("--studies", help="Also the ablations and the learning curve: many more fits.")
+    ] = False,
+) -> None:
+    """Judge how the paths model is made on places, countries and data sets that it never saw.
+
+    Example: latency evaluate --out evaluation.json --card README.md --figures figures
+    """
+    with readable_errors():
+        _evaluate(model, table, output, card, figures, studies)
 
 
 @model_app.command("info")
@@ -167,39 +213,51 @@ def model_info(model: ModelOption = None, as_json: JsonOption = False) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress(doing: str = "training") -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("training", total=None)
+        task = bar.add_task(doing, total=None)
 
         def report(what: str, done: int, total: int) -> None:
-            bar.update(task, description=f"training {what}", completed=done, total=total)
+            bar.update(task, description=f"{doing} {what}", completed=done, total=total)
 
         yield report
 
 
-def _train_paths(table: Path, output: Path, evaluation: Path | None, card: Path | None) -> None:
+def _train_paths(table: Path, output: Path) -> None:
     from .data import table as tidy
-    from .evaluation.card import write_card
-    from .evaluation.evaluate import evaluate, held_out_metrics
+    from .evaluation.evaluate import held_out_metrics
     from .training import paths
 
     rows = tidy.read(table)
     with _progress() as progress:
-        cross = paths.cross_fit(rows, progress, err.print)
-        result = evaluate(cross, err.print)
+        cross = paths.cross_fit(rows, progress=progress, report=err.print)
         err.print("training on all rows")
-        fitted = paths.fit_paths(rows, progress).with_offsets(cross.offsets())
-    command = "latency data && latency train"
-    origin = paths.provenance(rows, command, held_out_metrics(result))
-    model = fitted.with_provenance(origin).to_bytes()
-    _write(output, model)
-    predictor = Predictor(output)
-    if evaluation:
-        _write(evaluation, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+        fitted = paths.fit_paths(rows, progress=progress).with_offsets(cross.offsets())
+    origin = paths.provenance(rows, "latency data && latency train", held_out_metrics(cross))
+    _write(output, fitted.with_provenance(origin).to_bytes())
+    _say_written(output, Predictor(output))
+
+
+def _evaluate(
+    model: Path | None, table: Path, output: Path, card: Path | None, figures: Path | None, studies: bool
+) -> None:
+    from .data import table as tidy
+    from .evaluation.card import write_card
+    from .evaluation.evaluate import evaluate
+
+    predictor, rows = Predictor(model), tidy.read(table)
+    result, held_out = evaluate(rows, predictor, studies=studies, report=err.print)
+    _write(output, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    if figures:
+        from .evaluation.figures import draw
+
+        for name, content in draw(predictor, result, held_out).items():
+            _write(figures / name, content)
     if card:
-        _write(card, write_card(predictor, result).encode())
-    _say_written(output, predictor)
+        pictures = Path(os.path.relpath(figures, card.parent)).as_posix() if figures else None
+        _write(card, write_card(predictor, result, pictures).encode())
+    err.print(f"wrote {output}", soft_wrap=True)
 
 
 def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, name: str, threads: int) -> None:

@@ -17,8 +17,8 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class PlaceSplit:
-    """Row masks of one fold by place. They are disjoint and cover the table."""
+class EndSplit:
+    """Row masks of one fold of ends: training rows have no end in it, C2 rows one, C3 rows both."""
 
     train: Mask
     c2: Mask
@@ -41,7 +41,16 @@ def places(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.Series:
 
 def fold_of(key: str) -> int:
     """The fold 0..4 of one key: the first 8 hex digits of its SHA-256, modulo 5."""
-    return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % FOLDS
+    return _hash(key) % FOLDS
+
+
+def fraction_of(key: str) -> float:
+    """A number from 0 to 1 that looks random and is always the same for a key."""
+    return _hash(key) / 2**32
+
+
+def _hash(key: str) -> int:
+    return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16)
 
 
 def folds(keys: pd.Series) -> npt.NDArray[np.int8]:
@@ -56,12 +65,24 @@ def _ends(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return places(table["src_lat"], table["src_lon"]), places(table["dst_lat"], table["dst_lon"])
 
 
-def by_place(table: pd.DataFrame, fold: int) -> PlaceSplit:
-    """Training rows have no end in `fold`, C2 rows have one, C3 rows have both."""
+def by_place(table: pd.DataFrame, fold: int) -> EndSplit:
+    """Holds out the places of a fold."""
+    return _by_end(*_ends(table), fold)
+
+
+def by_country(table: pd.DataFrame, fold: int) -> EndSplit:
+    """Holds out whole countries; an end without a country stands for itself."""
+    src, dst = (
+        table[f"{end}_country"].astype(object).reset_index(drop=True).fillna(places)
+        for end, places in zip(("src", "dst"), _ends(table), strict=True)
+    )
+    return _by_end(src, dst, fold)
+
+
+def _by_end(src: pd.Series, dst: pd.Series, fold: int) -> EndSplit:
     _check(fold)
-    src, dst = _ends(table)
     inside = (folds(src) == fold).astype(np.int8) + (folds(dst) == fold).astype(np.int8)
-    return PlaceSplit(train=inside == 0, c2=inside == 1, c3=inside == 2)
+    return EndSplit(train=inside == 0, c2=inside == 1, c3=inside == 2)
 
 
 def by_pair(table: pd.DataFrame, fold: int) -> PairSplit:

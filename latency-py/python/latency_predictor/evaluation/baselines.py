@@ -15,6 +15,7 @@ from ..data.geo import floor_ms
 from ..training import boosters, calibration, schemas, tables
 from ..training.fit import featurize
 from ..training.paths import floor_distance_km, merge_directions
+from . import strata
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +45,23 @@ def line(train: pd.DataFrame, test: pd.DataFrame) -> Floats:
     return predicted
 
 
-RULES = {"constant": constant, "2.1 × floor": floor_rule, "line in distance": line}
+def continent_ratio(train: pd.DataFrame, test: pd.DataFrame) -> Floats:
+    """The floor times the median of RTT / floor between the same two continents; over all rows for a new pair."""
+    floor = floor_ms(train)
+    far = floor > 0
+    ratio = pd.Series(train["rtt_ms"].to_numpy(float)[far] / floor[far])
+    by_pair = ratio.groupby(strata.continent_pair(train[far])).median()
+    own = pd.Series(strata.continent_pair(test)).map(by_pair).fillna(ratio.median())
+    predicted: Floats = own.to_numpy(float) * floor_ms(test)
+    return predicted
+
+
+RULES = {
+    "constant": constant,
+    "2.1 × floor": floor_rule,
+    "line in distance": line,
+    "ratio by continents": continent_ratio,
+}
 
 
 def quick_model(train: pd.DataFrame, test: pd.DataFrame) -> Floats:

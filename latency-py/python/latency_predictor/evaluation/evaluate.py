@@ -1,157 +1,242 @@
-"""The protocol: five folds by place, one end new (C2) or both (C3), per data set, baselines beside it.
-
-Each fold's model is exported, loaded by the core and asked as a user would: what is measured is what is
-served. Its conformal offsets come from the other folds' rows alone.
-"""
+"""The protocol: every figure about the paths model, from predictions for rows that it never saw."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .. import Predictor
 from ..data import split
-from ..data import table as tidy
-from ..training.calibration import weighted_quantile
+from ..predictor import Predictor
+from ..training import boosters as xgb
+from ..training import calibration, paths, recipes
 from ..training.paths import CrossFit, Report
-from . import baselines, metrics
+from . import baselines, bootstrap, features, held_out, metrics, selection, smoothness, strata
+from .held_out import MODEL, QUICK
+from .studies import ablations, learning_curve, noise_ceiling
 
 Floats = npt.NDArray[np.float64]
+Groups = dict[str, Any]
 
-MODEL = "this model"
-QUICK = "quick model"
-BOOTSTRAP_ROUNDS = 200
-BOOTSTRAP_SEED = 3
-LEVEL = 0.90
-FIELDS = [*tidy.COORDINATES, *tidy.CATEGORIES]
+METHODS = [MODEL, QUICK, *baselines.RULES]
+QUANTILES = {"low_ms": 0.05, MODEL: 0.5, "high_ms": 0.95}
+STRATUM_ROWS = 500
+"""Coverage of a smaller stratum says more about chance than about the interval."""
+WITH_INTERVAL = ("median_relative_error", "p90_relative_error", "within_20_percent")
+SPLITS: dict[str, Callable[[pd.DataFrame], list[held_out.HeldOut]]] = {
+    "places": held_out.places,
+    "pairs": held_out.pairs,
+    "countries": held_out.countries,
+    "sets": held_out.sets,
+}
 
 
-def evaluate(cross: CrossFit, report: Report | None = None) -> dict[str, Any]:
-    """Metrics per data set, case (C2, C3) and method: means over the folds, the model's with an interval.
+def evaluate(
+    table: pd.DataFrame,
+    predictor: Predictor,
+    recipe: xgb.Recipe = recipes.BUNDLED,
+    fold_recipes: Sequence[xgb.Recipe] = recipes.FOLDS,
+    studies: bool = False,
+    report: Report | None = None,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Every figure, and the predictions for held-out places behind them.
 
-    Returns `{"accuracy": {set: {case: {method: {metric: number}}}}, "interval": {...}, "folds": 5}`; relative
-    errors and shares as fractions, times in ms. The interval is a 90 % bootstrap over places.
+    `predictor` is the model trained on all rows: only its smoothness is looked at. The folds of places are judged with
+    recipes of their own, chosen without their rows; everything else with the recipe of the model. Relative errors and
+    shares are fractions, times in ms, means over the folds; intervals are 90 % bootstraps over places. With `studies`
+    also the ablations and the learning curve, which train many more models.
     """
-    folds = []
-    for fold in range(len(cross.fits)):
-        if report:
-            report(f"judging fold {fold + 1} of {len(cross.fits)}")
-        folds.append(_predict_fold(cross, fold))
-    rows = pd.concat(folds, ignore_index=True)
-    return {"folds": len(folds), "accuracy": _accuracy(rows), "interval": _intervals(rows)}
+    offsets = held_out.nested_offsets(table, fold_recipes, report)
+    # The other splits hold out other rows: their interval moves by what the folds of places say on the average.
+    average = [calibration.average(found) for found in zip(*offsets, strict=True)]
+    predictions, importance = {}, []
+    for name, hold_out in SPLITS.items():
+        parts = []
+        for fold, held in enumerate(hold_out(table)):
+            if report:
+                shown = held.name if name == "sets" else f"fold {fold + 1} of {split.FOLDS}"
+                report(f"{name}: holding out {shown}")
+            chosen, own = (fold_recipes[fold], offsets[fold]) if name == "places" else (recipe, average)
+            fitted = paths.fit_paths(table[held.train], chosen).with_offsets(own)
+            parts.append(held_out.predict(table, held, fitted, hide_labels=name == "places"))
+            if name == "places":
+                importance.append(features.permutation_importance(fitted, table[held.case != ""]))
+        if parts:
+            predictions[name] = pd.concat(parts, ignore_index=True)
+    rows = predictions["places"]
+    seen = [_places(table[part.train]) for part in held_out.places(table)]
+    starts = rows[["src_lat", "src_lon"]].drop_duplicates()
+    result = {
+        "rows": len(table),
+        "folds": split.FOLDS,
+        "accuracy": {name: accuracy(part) for name, part in predictions.items()},
+        "hidden_labels": hidden_labels(rows),
+        "interval": intervals(rows),
+        "interval_by_split": {name: interval_of(part) for name, part in predictions.items()},
+        "pinball": pinballs(rows),
+        "selection": selections(selection.with_client(rows, seen)),
+        "smoothness": smoothness.falls(predictor, starts),
+        "importance": pd.DataFrame(importance).mean().to_dict(),
+        "noise_ceiling": noise_ceiling(rows, MODEL),
+    }
+    if studies:
+        result["ablations"] = ablations(table, recipe, report)
+        result["learning_curve"] = learning_curve(table, recipe, report)
+    return result, rows
 
 
-def _predict_fold(cross: CrossFit, fold: int) -> pd.DataFrame:
-    held = cross.splits[fold]
-    train, test = cross.table[held.train], cross.table[~held.train]
-    model = cross.fits[fold].with_offsets(cross.offsets(leave_out=fold)).to_bytes()
-    answer = Predictor(model, sessions=1).predict_batch(test[FIELDS])
-    result = pd.DataFrame(
-        {
-            "fold": fold,
-            "dataset": test["dataset"],
-            "case": np.where(held.c3[~held.train], "C3", "C2"),
-            "src": split.places(test["src_lat"], test["src_lon"]).to_numpy(),
-            "dst": split.places(test["dst_lat"], test["dst_lon"]).to_numpy(),
-            "access": _access(test),
-            "actual": test["rtt_ms"],
-            "low": answer["low_ms"].astype(float),
-            "high": answer["high_ms"].astype(float),
-            MODEL: answer["p50_ms"].astype(float),
-            QUICK: baselines.quick_model(train, test),
+def _places(rows: pd.DataFrame) -> set[str]:
+    return {place for end in paths.ENDS for place in split.places(rows[f"{end}_lat"], rows[f"{end}_lon"])}
+
+
+def accuracy(rows: pd.DataFrame) -> Groups:
+    """Per data set, case and method: each metric as the mean over the folds, some with an interval.
+
+    `better_than_quick` is the model's median relative error over that of the quick model, with an interval from the
+    same draws.
+    """
+    result: Groups = {}
+    for (dataset, case), group in rows.groupby(["dataset", "case"]):
+        folds = [part for _, part in group.groupby("fold")]
+        methods = {
+            method: {name: float(np.mean([_value(metric, part, method) for part in folds])) for name, metric in
+                     metrics.METRICS.items()}
+            for method in METHODS
+        }  # fmt: skip
+        found = methods[MODEL]
+        entry = {
+            "rows": len(group),
+            "methods": methods,
+            "intervals": {
+                name: bootstrap.interval(folds, [_weighted(name, part, MODEL) for part in folds]).as_list()
+                for name in WITH_INTERVAL
+            },
+            "over_quick": found["median_relative_error"] / methods[QUICK]["median_relative_error"],
+            "over_quick_interval": bootstrap.interval(folds, [_over_quick(part) for part in folds]).as_list(),
         }
-    )
-    for name, rule in baselines.RULES.items():
-        # Rules are fitted per data set: each is as good as it can be.
-        for dataset in test["dataset"].unique():
-            own, rows = train[train["dataset"] == dataset], test[test["dataset"] == dataset]
-            result.loc[rows.index, name] = rule(own if len(own) else train, rows)
+        result.setdefault(str(dataset), {})[str(case)] = entry
     return result
 
 
-def _access(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """The access kind that decides: the end that is no server, if one is."""
-    src, dst = rows["src_access"].fillna("unknown"), rows["dst_access"].fillna("unknown")
-    access: npt.NDArray[np.object_] = src.where(src != "server", dst).to_numpy(dtype=object)
-    return access
+def _value(metric: metrics.Metric, rows: pd.DataFrame, method: str) -> float:
+    return metric(rows["actual"].to_numpy(), rows[method].to_numpy(), np.ones(len(rows)))
 
 
-def _accuracy(rows: pd.DataFrame) -> dict[str, Any]:
-    methods = [MODEL, QUICK, *baselines.RULES]
-    accuracy: dict[str, Any] = {}
+def _weighted(name: str, rows: pd.DataFrame, method: str) -> Callable[[Floats], float]:
+    """A metric as a function of row weights; sorted once, since the bootstrap asks for it many times."""
+    error = metrics.relative_error(rows["actual"].to_numpy(), rows[method].to_numpy())
+    order = np.argsort(error, kind="stable")
+    error = error[order]
+
+    def figure(weight: Floats) -> float:
+        total = np.cumsum(weight[order])
+        if name == "within_20_percent":
+            inside = np.searchsorted(error, 0.2, side="right")
+            return float(total[inside - 1] / total[-1]) if inside else 0.0
+        level = 0.5 if name == "median_relative_error" else 0.9
+        return float(error[min(int(np.searchsorted(total, level * total[-1])), len(error) - 1)])
+
+    return figure
+
+
+def _over_quick(rows: pd.DataFrame) -> Callable[[Floats], float]:
+    own, quick = (_weighted("median_relative_error", rows, method) for method in (MODEL, QUICK))
+    return lambda weight: own(weight) / quick(weight)
+
+
+def hidden_labels(rows: pd.DataFrame) -> Groups:
+    """What a missing label costs: median relative error per data set and case with labels hidden, and coverage."""
+    result: Groups = {}
     for (dataset, case), group in rows.groupby(["dataset", "case"]):
-        by_fold = [part for _, part in group.groupby("fold")]
-        results: dict[str, dict[str, Any]] = {
-            method: {
-                name: float(np.mean([_measure(metric, part, method) for part in by_fold]))
-                for name, metric in metrics.METRICS.items()
+        folds = [part for _, part in group.groupby("fold")]
+        names = {"all labels": MODEL} | {name: name for name in held_out.HIDDEN}
+        result.setdefault(str(dataset), {})[str(case)] = {
+            shown: {
+                "median_relative_error": float(
+                    np.mean([_value(metrics.median_relative_error, part, column) for part in folds])
+                ),
+                "coverage": metrics.coverage(
+                    group["actual"].to_numpy(),
+                    *(group[end if column == MODEL else f"{column} {end}"].to_numpy() for end in ("low_ms", "high_ms")),
+                ),
             }
-            for method in methods
+            for shown, column in names.items()
         }
-        results[MODEL]["median_relative_error_interval"] = _bootstrap(by_fold)
-        accuracy.setdefault(str(dataset), {})[str(case)] = {"rows": len(group), "methods": results}
-    return accuracy
+    return result
 
 
-def _measure(metric: Any, rows: pd.DataFrame, method: str, weight: Floats | None = None) -> float:
-    weight = np.ones(len(rows)) if weight is None else weight
-    return float(metric(rows["actual"].to_numpy(), rows[method].to_numpy(), weight))
-
-
-def _bootstrap(by_fold: list[pd.DataFrame]) -> list[float]:
-    """90 % interval of the mean over folds of the median relative error, resampling places.
-
-    A row counts as often as both its places are drawn.
-    """
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    prepared = []
-    for part in by_fold:
-        codes, places = pd.factorize(pd.concat([part["src"], part["dst"]]))
-        error = (np.abs(part[MODEL] - part["actual"]) / part["actual"]).to_numpy()
-        prepared.append((error, codes[: len(part)], codes[len(part) :], len(places)))
-    means = []
-    for _ in range(BOOTSTRAP_ROUNDS):
-        medians = []
-        for error, src, dst, places in prepared:
-            drawn = np.bincount(rng.integers(places, size=places), minlength=places)
-            weight = (drawn[src] * drawn[dst]).astype(float)
-            if weight.any():
-                medians.append(weighted_quantile(error, weight, 0.5))
-        means.append(np.mean(medians))
-    return [float(np.quantile(means, (1 - LEVEL) / 2)), float(np.quantile(means, (1 + LEVEL) / 2))]
-
-
-def _intervals(rows: pd.DataFrame) -> dict[str, Any]:
-    def summary(group: pd.DataFrame) -> dict[str, Any]:
-        actual, low, high = (group[name].to_numpy() for name in ("actual", "low", "high"))
-        return {
-            "rows": len(group),
-            "coverage": metrics.coverage(actual, low, high),
-            "width_ratio": metrics.width_ratio(low, high),
-        }
-
+def interval_of(rows: pd.DataFrame) -> dict[str, Any]:
+    """Coverage and width of low..high."""
+    actual, low, high = (rows[name].to_numpy() for name in ("actual", "low_ms", "high_ms"))
     return {
-        "all": summary(rows),
-        "by_data_set": {str(name): summary(group) for name, group in rows.groupby("dataset")},
-        "by_access": {str(name): summary(group) for name, group in rows.groupby("access")},
-        "by_case": {str(name): summary(group) for name, group in rows.groupby("case")},
+        "rows": len(rows),
+        "coverage": metrics.coverage(actual, low, high),
+        "below": float(np.mean(actual < low)),
+        "above": float(np.mean(actual > high)),
+        "width_ratio": metrics.width_ratio(low, high),
     }
 
 
-def held_out_metrics(result: dict[str, Any]) -> dict[str, Any]:
-    """The figures that travel inside the model file: per data set and case, and the interval's coverage."""
-    accuracy = {
-        dataset: {
-            case: {
-                name: round(value, 4)
-                for name, value in entry["methods"][MODEL].items()
-                if name in ("median_relative_error", "p90_relative_error", "within_20_percent", "mae_ms")
-            }
-            for case, entry in cases.items()
+def intervals(rows: pd.DataFrame) -> Groups:
+    """Coverage and width over all rows, and per stratum; `worst` is the least covered with at least 500 rows."""
+    strata_found = {by: {str(name): interval_of(group) for name, group in rows.groupby(by)} for by in strata.STRATA}
+    large = [
+        (found["coverage"], by, name)
+        for by, groups in strata_found.items()
+        for name, found in groups.items()
+        if found["rows"] >= STRATUM_ROWS
+    ]
+    worst = min(large) if large else None
+    everywhere: Groups = {"all": interval_of(rows), "by": strata_found}
+    if worst:
+        everywhere["worst"] = {"by": worst[1], "stratum": worst[2], "coverage": worst[0]}
+    return everywhere
+
+
+def pinballs(rows: pd.DataFrame) -> Groups:
+    """Pinball loss of ln RTT per data set and quantile, beside that of a constant quantile of ln(RTT / floor rule)."""
+    return {
+        str(dataset): {
+            f"{quantile:g}": metrics.pinball(group["actual"].to_numpy(), group[column].to_numpy(), quantile)
+            for column, quantile in QUANTILES.items()
         }
-        for dataset, cases in result["accuracy"].items()
+        for dataset, group in rows.groupby("dataset")
     }
-    return {"accuracy": accuracy, "interval_coverage": round(result["interval"]["all"]["coverage"], 4)}
+
+
+def selections(rows: pd.DataFrame) -> Groups:
+    """Best of ten per data set."""
+    found = {
+        str(dataset): selection.best_of_ten(group.reset_index(drop=True), METHODS)
+        for dataset, group in rows.groupby("dataset")
+    }
+    return {dataset: chosen for dataset, chosen in found.items() if chosen}
+
+
+def held_out_metrics(cross: CrossFit) -> Groups:
+    """The figures that travel inside the model file, from the fits that its offsets come from: per data set and case
+    the mean over the folds.
+    """
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for fitted, margins, held in zip(cross.fits, cross.margins, cross.splits, strict=True):
+        rows = cross.table[~held.train]
+        median = [output.quantile for output in fitted.recipe.outputs].index(xgb.MEDIAN)
+        predicted = pd.Series(np.exp(margins[:, median]), rows.index)
+        for case, mask in (("C2", held.c2), ("C3", held.c3)):
+            for dataset, group in cross.table[mask].groupby("dataset"):
+                actual, own = group["rtt_ms"].to_numpy(), predicted[group.index].to_numpy()
+                figures = found.setdefault(str(dataset), {}).setdefault(case, {})
+                for name in ("median_relative_error", "p90_relative_error", "within_20_percent", "mae_ms"):
+                    figures.setdefault(name, []).append(metrics.METRICS[name](actual, own, np.ones(len(own))))
+    return {
+        "accuracy": {
+            dataset: {
+                case: {name: round(float(np.mean(values)), 4) for name, values in figures.items()}
+                for case, figures in cases.items()
+            }
+            for dataset, cases in found.items()
+        }
+    }

@@ -17,6 +17,8 @@ other last bits, and the same data must give the same model file. Two threads ga
 where another process keeps a core busy they spend most of their time waiting for each other.
 """
 
+MEDIAN = 0.5
+
 Progress = Callable[[str, int, int], None]
 """Called with what is trained, rounds done, and rounds in all."""
 
@@ -40,6 +42,8 @@ class Recipe:
     min_child_weight: float = 2.0
     subsample: float = 0.8
     colsample: float = 1.0
+    reg_lambda: float = 1.0
+    max_bin: int = 256
     threads: int = THREADS
 
     def parameters(self, output: Output) -> dict[str, Any]:
@@ -53,6 +57,8 @@ class Recipe:
             "min_child_weight": self.min_child_weight,
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,
+            "reg_lambda": self.reg_lambda,
+            "max_bin": self.max_bin,
             "seed": SEED,
             "nthread": self.threads,
         }
@@ -66,7 +72,7 @@ def train(
     progress: Progress | None = None,
 ) -> list[xgboost.Booster]:
     """One booster per output of the recipe, for a target that is already in target space."""
-    data = xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=recipe.threads)
+    data = xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=recipe.threads, max_bin=recipe.max_bin)
     return [_train_one(recipe, output, data, progress) for output in recipe.outputs]
 
 

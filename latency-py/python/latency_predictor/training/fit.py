@@ -38,7 +38,7 @@ class Fit:
         matrix = featurize(self.schema, rows)
         return xgb.margins(self.boosters, matrix) + base(self.schema, matrix)[:, None]
 
-    def with_offsets(self, offsets: list[float]) -> Fit:
+    def with_offsets(self, offsets: list[calibration.Offset]) -> Fit:
         """The same fit with conformal offsets in its schema."""
         outputs = calibration.schema_outputs(self.recipe.outputs, offsets)
         return replace(self, schema=self.schema | {"outputs": outputs})
@@ -79,6 +79,14 @@ def featurize(schema: dict[str, Any], rows: pd.DataFrame) -> Matrix:
     return _core.featurize(text, table.columns({name: rows[name] for name in fields if name in rows}))
 
 
+def columns(schema: dict[str, Any], features: list[dict[str, Any]], rows: pd.DataFrame) -> Matrix:
+    """These features of rows, with what the schema knows of fields, hubs and cables."""
+    target = {name: value for name, value in schema["target"].items() if name != "base"}
+    # Nothing is predicted, but a schema is checked as a whole.
+    outputs = [{"name": name, "quantile": xgb.MEDIAN} for name in ("low_ms", "p50_ms", "high_ms", "p90_ms", "p99_ms")]
+    return featurize(schema | {"features": features, "target": target, "outputs": outputs}, rows)
+
+
 def base(schema: dict[str, Any], matrix: Matrix) -> Floats:
     """What the trees' margin is relative to, in target space; zero without a base."""
     found = schema["target"].get("base")
@@ -94,21 +102,36 @@ def to_target_space(schema: dict[str, Any], values: npt.ArrayLike) -> Floats:
     return np.log(numbers) if schema["target"]["transform"] == "log" else numbers
 
 
-def fit(
+@dataclass(frozen=True)
+class Prepared:
+    """Rows as the trees see them: what fits with different settings share."""
+
+    schema: dict[str, Any]
+    matrix: Matrix
+    margin: Floats
+    """What the trees learn: the target in target space, without the base."""
+    weight: Floats
+
+
+def prepare(
     schema: dict[str, Any],
-    recipe: xgb.Recipe,
+    outputs: tuple[xgb.Output, ...],
     rows: pd.DataFrame,
     target: npt.ArrayLike,
     weight: Floats,
     spread: dict[str, Any] | None = None,
-    progress: xgb.Progress | None = None,
-) -> Fit:
-    """Trains one booster per output of the recipe on rows by the schema's field names."""
+) -> Prepared:
+    """Everything but the boosters, from rows by the schema's field names."""
     if len(rows) == 0:
         raise TrainingError("there are no rows to train on")
-    schema = copy.deepcopy(schema) | {"outputs": calibration.schema_outputs(recipe.outputs)}
+    schema = copy.deepcopy(schema) | {"outputs": calibration.schema_outputs(outputs)}
     if spread is not None:
         schema["spread"] = spread
     matrix = featurize(schema, rows)
-    margin = to_target_space(schema, target) - base(schema, matrix)
-    return Fit(schema, xgb.train(recipe, matrix, margin, weight, progress), recipe)
+    return Prepared(schema, matrix, to_target_space(schema, target) - base(schema, matrix), weight)
+
+
+def fit_prepared(prepared: Prepared, recipe: xgb.Recipe, progress: xgb.Progress | None = None) -> Fit:
+    """One booster per output of the recipe, which has the outputs that the rows were prepared for."""
+    boosters = xgb.train(recipe, prepared.matrix, prepared.margin, prepared.weight, progress)
+    return Fit(prepared.schema, boosters, recipe)

@@ -15,20 +15,12 @@ from ..data import split
 from ..data.geo import floor_ms
 from ..errors import TrainingError
 from . import boosters as xgb
-from . import cables, calibration, schemas, spread
-from .fit import Fit, fit, to_target_space
+from . import cables, calibration, last_mile, schemas, spread
+from .fit import Fit, Prepared, columns, fit_prepared, prepare, to_target_space
+from .recipes import BUNDLED
 
 Floats = npt.NDArray[np.float64]
 
-RECIPE = xgb.Recipe(
-    outputs=(
-        xgb.Output("low_ms", 0.05, 90, eta=0.15),
-        xgb.Output("p50_ms", 0.5, 420, eta=0.07),
-        xgb.Output("high_ms", 0.95, 90, eta=0.15),
-    ),
-    max_depth=5,
-    colsample=0.5,
-)
 ENDS = ("src", "dst")
 END_COLUMNS = ("name", "country", "lat", "lon", "access", "provider", "tier")
 LABELS = [f"{end}_{label}" for end in ENDS for label in ("access", "provider", "tier")]
@@ -36,6 +28,11 @@ MASK_SHARE = 0.3
 MASK_ALL_SHARE = 0.15
 MASK_WEIGHT = 0.5
 MASK_SEED = 5
+MOVE_KM = 50.0
+"""Standard deviation, north and east. What a city's coordinates leave open, and what blurred positions do."""
+
+MOVE_SEED = 3
+KM_PER_DEGREE = 111.2
 FAR_KM = 200.0
 FLOOR_MS_PER_KM = cables.FLOOR_MS_PER_KM
 MIN_PLACES = 20
@@ -51,32 +48,27 @@ class CrossFit:
     fits: list[Fit]
     margins: list[Floats]
     """Per fold, for its C2 and C3 rows in table order: one column per output, in target space."""
-    splits: list[split.PlaceSplit]
+    splits: list[split.EndSplit]
 
-    def offsets(self, leave_out: int | None = None) -> list[float]:
-        """Conformal offsets from all folds, or from all but one, so that one's coverage can be judged.
-
-        A row with ends in two folds is held out twice; without `leave_out`, both count. With it, rows that touch the
-        fold left out do not.
-        """
-        predicted, actual, weight = [], [], []
-        for fold, (fit_, margins, held) in enumerate(zip(self.fits, self.margins, self.splits, strict=True)):
-            if fold == leave_out:
-                continue
-            rows = self.table[~held.train]
-            keep = np.ones(len(rows), dtype=bool) if leave_out is None else self.splits[leave_out].train[~held.train]
-            predicted.append(margins[keep])
-            actual.append(to_target_space(fit_.schema, rows["rtt_ms"])[keep])
-            weight.append(row_weights(self.table)[~held.train][keep])
+    def offsets(self) -> list[calibration.Offset]:
+        """Conformal offsets. A row with ends in two folds is held out twice, and both count."""
+        weight = row_weights(self.table)
+        held = [~part.train for part in self.splits]
         return calibration.offsets(
             self.fits[0].recipe.outputs,
-            np.concatenate(predicted),
-            np.concatenate(actual),
-            np.concatenate(weight),
+            np.concatenate(self.margins),
+            np.concatenate([to_target_space(self.fits[0].schema, self.table.loc[rows, "rtt_ms"]) for rows in held]),
+            np.concatenate([weight[rows] for rows in held]),
+            np.concatenate([floor_distance_km(self.table)[rows] for rows in held]),
         )
 
 
-def cross_fit(table: pd.DataFrame, progress: xgb.Progress | None = None, report: Report | None = None) -> CrossFit:
+def cross_fit(
+    table: pd.DataFrame,
+    recipe: xgb.Recipe = BUNDLED,
+    progress: xgb.Progress | None = None,
+    report: Report | None = None,
+) -> CrossFit:
     """Trains once per fold of the split by place, without the places of that fold."""
     places = pd.concat([split.places(table[f"{end}_lat"], table[f"{end}_lon"]) for end in ENDS])
     if places.nunique() < MIN_PLACES:
@@ -91,23 +83,46 @@ def cross_fit(table: pd.DataFrame, progress: xgb.Progress | None = None, report:
                 f"fold {fold + 1} of {split.FOLDS}: {int(held.train.sum()):,} rows to train on, "
                 f"{int(held.c2.sum()):,} with one new end, {int(held.c3.sum()):,} with two"
             )
-        fitted = fit_paths(table[held.train], progress)
+        fitted = fit_paths(table[held.train], recipe, progress=progress)
         fits.append(fitted)
         margins.append(fitted.margins(table[~held.train]))
         splits.append(held)
     return CrossFit(table, fits, margins, splits)
 
 
-def fit_paths(table: pd.DataFrame, progress: xgb.Progress | None = None) -> Fit:
-    """One fit on all rows of a tidy table."""
+def fit_paths(
+    table: pd.DataFrame,
+    recipe: xgb.Recipe = BUNDLED,
+    adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    progress: xgb.Progress | None = None,
+) -> Fit:
+    """One fit on all rows of a tidy table. `adapt` may change the schema before training."""
+    return fit_prepared(prepare_paths(table, recipe.outputs, adapt), recipe, progress)
+
+
+def prepare_paths(
+    table: pd.DataFrame,
+    outputs: tuple[xgb.Output, ...],
+    adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Prepared:
+    """All of a fit but its boosters."""
     merged = merge_directions(table)
-    schema = schemas.paths_schema(cables.fit(far_servers(merged), cables.load_hub_map()))
-    schemas.describe_seen(schema, merged, floor_distance_km(merged))
+    rows = pd.concat([merged, move_ends(mask_labels(merged))], ignore_index=True)
     weight = row_weights(merged)
-    masked = mask_labels(merged)
-    rows = pd.concat([merged, masked], ignore_index=True)
     weights = np.concatenate([weight, weight * MASK_WEIGHT])
-    return fit(schema, RECIPE, rows, rows["rtt_ms"], weights, spread.fit(table), progress)
+    schema = paths_schema(merged, rows, weights)
+    if adapt:
+        schema = adapt(schema)
+    return prepare(schema, outputs, rows, rows["rtt_ms"], weights, spread.fit(table))
+
+
+def paths_schema(merged: pd.DataFrame, rows: pd.DataFrame, weight: Floats) -> dict[str, Any]:
+    """The schema with the cables fitted to merged rows, and the last mile to these and their masked copies."""
+    fitted = cables.fit(far_servers(merged), cables.load_hub_map())
+    cable_ms = columns(schemas.paths_schema(fitted), [{"kind": "cable_ms"}], rows)[:, 0]
+    schema = schemas.paths_schema(fitted, last_mile.fit(rows, cable_ms.astype(np.float64), weight))
+    schemas.describe_seen(schema, merged, floor_distance_km(merged))
+    return schema
 
 
 def merge_directions(table: pd.DataFrame) -> pd.DataFrame:
@@ -155,6 +170,19 @@ def mask_labels(table: pd.DataFrame) -> pd.DataFrame:
     for label in LABELS:
         masked[label] = masked[label].mask(everything | (rng.random(len(table)) < MASK_SHARE))
     return masked
+
+
+def move_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy with each end moved by some km at random, so that the trees do not learn single places by heart."""
+    rng = np.random.default_rng(MOVE_SEED)
+    moved = table.copy()
+    for end in ENDS:
+        lat, lon = (table[f"{end}_{axis}"].to_numpy(float) for axis in ("lat", "lon"))
+        north, east = rng.normal(0, MOVE_KM / KM_PER_DEGREE, (2, len(table)))
+        # Short of the poles, where a step east has no length.
+        moved[f"{end}_lat"] = np.clip(lat + north, -89, 89)
+        moved[f"{end}_lon"] = (lon + east / np.cos(np.radians(lat)) + 540) % 360 - 180
+    return moved
 
 
 def far_servers(table: pd.DataFrame) -> pd.DataFrame:

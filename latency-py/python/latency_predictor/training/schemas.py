@@ -11,6 +11,7 @@ import pandas as pd
 from ..data import table as tidy
 from ..errors import TrainingError
 from .cables import Cables
+from .last_mile import ADD_MS as LAST_MILE_ADD_MS
 
 FORMAT = 1
 ENDS = ("src", "dst")
@@ -19,6 +20,9 @@ DETOUR_HUB_NAMES = (
     "Mumbai", "Johannesburg", "Fortaleza", "Nairobi", "Seoul", "Djibouti",
 )  # fmt: skip
 """The hubs whose detours are features."""
+CABLE_ADD_MS = 5.0
+"""Added to the RTT along the cables where that is the first guess: near pairs have a last mile too."""
+
 CONTINENTS = ("AF", "AS", "EU", "NA", "OC", "SA")
 CLOUDS = ("aws", "azure", "gcp")
 MAX_CATEGORIES = 64
@@ -35,8 +39,11 @@ COORDINATE_NAMES = {
 """Column names, in lower case, that are recognised as coordinates."""
 
 
-def paths_schema(cables: Cables) -> dict[str, Any]:
-    """The bundled model's schema, without outputs, provenance and golden rows."""
+def paths_schema(cables: Cables, last_mile: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The bundled model's schema, without outputs, provenance and golden rows.
+
+    Without `last_mile` the trees correct the RTT along the cables itself.
+    """
     parts = cables.schema_parts()
     fields = [coordinate_field(f"{end}_{axis}", axis) for end in ENDS for axis in ("lat", "lon")]
     for attribute, categories, description in (
@@ -55,7 +62,11 @@ def paths_schema(cables: Cables) -> dict[str, Any]:
         ]
     features = geography(parts["hubs"])
     features.append({"kind": "cable_ms"})
-    base = {"feature": len(features) - 1, "add": 5.0}
+    base = {"feature": len(features) - 1, "add": CABLE_ADD_MS}
+    if last_mile:
+        parts["last_mile"] = last_mile
+        features.append({"kind": "path_ms"})
+        base = {"feature": len(features) - 1, "add": LAST_MILE_ADD_MS}
     counted: dict[str, tuple[str, ...]] = {
         "access": tidy.ACCESS,
         "provider": tidy.PROVIDERS,
@@ -102,6 +113,16 @@ def coordinate_field(name: str, axis: str) -> dict[str, Any]:
         "required": True,
         "description": f"{'latitude' if axis == 'lat' else 'longitude'}, WGS 84",
     }
+
+
+COORDINATES_ALONE: dict[str, Any] = {
+    "format": FORMAT,
+    "name": "coordinates",
+    "fields": [coordinate_field(f"{end}_{axis}", axis) for end in ENDS for axis in ("lat", "lon")],
+    "coordinates": {name: name for name in COORDINATE_NAMES},
+    "target": {"name": "rtt_ms", "unit": "ms", "transform": "log"},
+}
+"""A schema of the coordinates and nothing else, without features and outputs."""
 
 
 def table_schema(

@@ -15,7 +15,7 @@ from ..data import split
 from ..errors import TrainingError
 from . import boosters as xgb
 from . import cables, calibration, schemas
-from .fit import Fit, fit, to_target_space
+from .fit import Fit, fit_prepared, prepare, to_target_space
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,13 +91,20 @@ def train(
     masks = _folds(schema, rows)
     predicted, actual = [], []
     for test in masks:
-        fold = fit(schema, recipe, rows[~test], rows[target][~test], weight[~test], progress=progress)
+        part = prepare(schema, recipe.outputs, rows[~test], rows[target][~test], weight[~test])
+        fold = fit_prepared(part, recipe, progress)
         predicted.append(fold.margins(rows[test]))
         actual.append(to_target_space(schema, rows[target][test]))
     margins, held_out = np.concatenate(predicted), np.concatenate(actual)
     offsets = calibration.offsets(RECIPE.outputs, margins, held_out, np.ones(len(held_out)))
-    fitted = fit(schema, recipe, rows, rows[target], weight, progress=progress).with_offsets(offsets)
-    return TableModel(fitted, _metrics(schema, margins + np.array(offsets), held_out), len(rows), dropped)
+    everything = prepare(schema, recipe.outputs, rows, rows[target], weight)
+    fitted = fit_prepared(everything, recipe, progress).with_offsets(offsets)
+    return TableModel(
+        fitted,
+        _metrics(schema, margins + np.array([offset.constant for offset in offsets]), held_out),
+        len(rows),
+        dropped,
+    )
 
 
 def provenance(path: Path, model: TableModel, command: str) -> dict[str, Any]:

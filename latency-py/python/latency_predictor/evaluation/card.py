@@ -64,6 +64,7 @@ def write_card(predictor: Predictor, result: dict[str, Any]) -> str:
     for case, meaning in CASES.items():
         lines += _accuracy_table(result, case, meaning)
     lines += _interval_table(result)
+    lines += _measurements_table(result)
     lines += [
         "",
         "## What its numbers mean",
@@ -71,8 +72,8 @@ def write_card(predictor: Predictor, result: dict[str, Any]) -> str:
         "- `p50_ms` is the path's median RTT, `low_ms`..`high_ms` a 90 % interval for that median: quantile regression,",
         "  made to hold on unseen places by conformal offsets from held-out places.",
         "- `p90_ms` and `p99_ms` are about one measurement: the path's uncertainty convolved with how measurements scatter",
-        "  around a path's median (exponential in log space, one scale per access technology, learned from min/avg/max and",
-        "  95 % quantiles). `p99_ms` is an extrapolation: no source holds a 99 % quantile.",
+        "  around a path's median, learned from min/avg/max and 95 % quantiles: for each quantile a time plus a share of the",
+        "  median, by the kind of end that scatters more. `p99_ms` is an extrapolation: no source holds a 99 % quantile.",
         "- Nothing is predicted below the floor, light in fibre along the great circle.",
         "",
         "## Limits",
@@ -80,7 +81,10 @@ def write_card(predictor: Predictor, result: dict[str, Any]) -> str:
         "- Measured 2020 to 2026: the same 420 cloud pairs measured four years apart differ by 8.4 % in the median.",
         "- Residential rows are countries and US states, placed at their population-weighted centres.",
         "- Starlink, cellular and Wi-Fi were seen at one end only, against cloud servers.",
-        "- A value outside what training saw is answered with the warning `OUT_OF_RANGE`.",
+        "- How homes of unknown technology scatter (`residential`) was not measured: they are taken as the mean of wired",
+        "  and Wi-Fi homes.",
+        "- What lies outside what training saw is answered with the warning `OUT_OF_RANGE`: values, distances, parts of the",
+        "  Earth without data, and technologies of the two ends that were never seen together.",
         "",
     ]
     return "\n".join(lines)
@@ -123,4 +127,25 @@ def _interval_table(result: dict[str, Any]) -> list[str]:
         groups |= {f"{label}{name}": found for name, found in interval[key].items()}
     for name, found in groups.items():
         lines.append(f"| {name} | {found['rows']:,} | {found['coverage']:.1%} | {found['width_ratio']:.2f} |")
+    return lines
+
+
+def _measurements_table(result: dict[str, Any]) -> list[str]:
+    lines = [
+        "",
+        "### One measurement on unseen places",
+        "",
+        "The share of a path's measurements below `p90_ms` and `p99_ms` that its median and scatter let expect, as a mean",
+        "over paths: 90 % and 99 % are meant, the second an extrapolation. Beside it what was measured: how many paths of",
+        "more than three measurements have a 95 % quantile below `p99_ms`.",
+        "",
+        "| paths | rows | below p90 | below p99 | rows with a p95 | p95 below p99 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, found in result["measurements"].items():
+        checked = "" if found["p95_below_p99"] is None else f"{found['p95_below_p99']:.1%}"
+        lines.append(
+            f"| {kind} | {found['rows']:,} | {found['below_p90']:.1%} | {found['below_p99']:.1%} | "
+            f"{found['p95_rows'] or ''} | {checked} |"
+        )
     return lines

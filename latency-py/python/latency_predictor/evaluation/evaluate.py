@@ -17,7 +17,9 @@ from ..data import split
 from ..data import table as tidy
 from ..training.calibration import weighted_quantile
 from ..training.paths import CrossFit, Report
+from ..training.spread import path_kind
 from . import baselines, metrics
+from .reliability import expected_below, p95_below, reliability
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,8 +34,8 @@ FIELDS = [*tidy.COORDINATES, *tidy.CATEGORIES]
 def evaluate(cross: CrossFit, report: Report | None = None) -> dict[str, Any]:
     """Metrics per data set, case (C2, C3) and method: means over the folds, the model's with an interval.
 
-    Returns `{"accuracy": {set: {case: {method: {metric: number}}}}, "interval": {...}, "folds": 5}`; relative
-    errors and shares as fractions, times in ms. The interval is a 90 % bootstrap over places.
+    Returns `{"accuracy": {set: {case: {method: {metric: number}}}}, "interval": {...}, "measurements": {...},
+    "folds": 5}`; relative errors and shares as fractions, times in ms. The interval is a 90 % bootstrap over places.
     """
     folds = []
     for fold in range(len(cross.fits)):
@@ -41,7 +43,12 @@ def evaluate(cross: CrossFit, report: Report | None = None) -> dict[str, Any]:
             report(f"judging fold {fold + 1} of {len(cross.fits)}")
         folds.append(_predict_fold(cross, fold))
     rows = pd.concat(folds, ignore_index=True)
-    return {"folds": len(folds), "accuracy": _accuracy(rows), "interval": _intervals(rows)}
+    return {
+        "folds": len(folds),
+        "accuracy": _accuracy(rows),
+        "interval": _intervals(rows),
+        "measurements": reliability(rows),
+    }
 
 
 def _predict_fold(cross: CrossFit, fold: int) -> pd.DataFrame:
@@ -60,6 +67,10 @@ def _predict_fold(cross: CrossFit, fold: int) -> pd.DataFrame:
             "actual": test["rtt_ms"],
             "low": answer["low_ms"].astype(float),
             "high": answer["high_ms"].astype(float),
+            "kind": path_kind(test),
+            "below_p90": expected_below(test, answer["p90_ms"]),
+            "below_p99": expected_below(test, answer["p99_ms"]),
+            "p95_below_p99": p95_below(test, answer["p99_ms"]),
             MODEL: answer["p50_ms"].astype(float),
             QUICK: baselines.quick_model(train, test),
         }

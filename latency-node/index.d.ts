@@ -170,7 +170,7 @@ export interface Prediction {
 export interface Warning {
   /** Stable name of the kind of warning. */
   code: WarningCode
-  /** The field it is about, by its flat name. */
+  /** What it is about: a field by its flat name, `src` or `dst` for where that end is, `distance_km`. */
   field: string
   /** What was found, and what training saw. */
   message: string

@@ -4,11 +4,12 @@
 //! deviation of its own on each side of `ln(p50)`, so that 5 % lie below `low` and 5 % above `high`.
 //!
 //! **One measurement** lies around that median: in log space by `scale · (E − ln 2)`, E exponential with mean 1. The sum
-//! of both is an exponentially modified Gaussian (Grushka 1972, Analytical Chemistry 44 (11)) on each side. Models
-//! without a spread predict quantiles of one measurement directly; between them, its logarithm is a straight line over
-//! the normal quantile.
+//! of both is an exponentially modified Gaussian (Grushka 1972, Analytical Chemistry 44 (11)) on each side. Paths differ
+//! in how far their measurements scatter, so the tail over all of them is longer than any exponential's: the scale
+//! rises from that of the 90 % quantile to that of the 99 % quantile. Models without a spread predict quantiles of one
+//! measurement directly; between them, its logarithm is a straight line over the normal quantile.
 
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10};
 use std::sync::OnceLock;
 
 /// The 95 % quantile of the standard normal distribution.
@@ -63,16 +64,16 @@ pub(crate) struct Measurement {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     /// Path uncertainty and scatter.
-    Spread(Excess),
+    Spread(Scatter),
     /// Logarithms over p50: slope over the normal quantile below p50, then from p50 to p90, then beyond.
     Quantiles { below: f64, p90: f64, p99: f64 },
 }
 
 impl Measurement {
-    /// Of a path with this median, whose measurements scatter with this scale in log space.
-    pub fn around(median: PathMedian, scale: f64, floor: f64) -> Self {
-        let excess = Excess { below: median.below, above: median.above, scale };
-        Self { shape: Shape::Spread(excess), p50: median.p50, floor }
+    /// Of a path with this median, whose measurements scatter with these scales in log space.
+    pub fn around(median: PathMedian, scales: Scales, floor: f64) -> Self {
+        let scatter = Scatter { below: median.below, above: median.above, scales };
+        Self { shape: Shape::Spread(scatter), p50: median.p50, floor }
     }
 
     /// Through quantiles that a model predicts: `0 < p50 ≤ p90 ≤ p99`.
@@ -90,7 +91,7 @@ impl Measurement {
             return self.p90_and_p99()[index];
         }
         let excess = match self.shape {
-            Shape::Spread(excess) => excess.quantile(p),
+            Shape::Spread(scatter) => scatter.quantile(p),
             Shape::Quantiles { below, p90, p99 } => {
                 let z = normal_quantile(p);
                 let (z90, z99) = (P90.z, P99.z);
@@ -109,7 +110,7 @@ impl Measurement {
     /// The 90 % and 99 % quantiles, ms.
     pub fn p90_and_p99(&self) -> [f64; 2] {
         let excesses = match self.shape {
-            Shape::Spread(excess) => excess.p90_and_p99(),
+            Shape::Spread(scatter) => scatter.p90_and_p99(),
             Shape::Quantiles { p90, p99, .. } => [p90, p99],
         };
         excesses.map(|excess| (self.p50 * libm::exp(excess)).max(self.floor))
@@ -122,7 +123,7 @@ impl Measurement {
         }
         let excess = libm::log(ms / self.p50);
         match self.shape {
-            Shape::Spread(shape) => shape.distribution(excess).0.clamp(0.0, 1.0),
+            Shape::Spread(scatter) => scatter.probability_within(excess),
             Shape::Quantiles { below, p90, p99 } => {
                 let (z90, z99) = (P90.z, P99.z);
                 normal_probability(if excess < 0.0 {
@@ -146,6 +147,86 @@ struct Level {
 
 const P90: Level = Level { p: 0.90, z: 1.281_551_565_544_600_4 };
 const P99: Level = Level { p: 0.99, z: 2.326_347_874_040_841 };
+
+/// How far measurements scatter around their path's median, in log space.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scales {
+    /// Up to the 90 % quantile.
+    pub p90: f64,
+    /// From the 99 % quantile on; not below the other, or a tail would end before it begins.
+    pub p99: f64,
+}
+
+impl Scales {
+    /// From how far the two quantiles of one measurement lie above the median of a path that is known, as shares of it.
+    pub fn from_excesses(p90: f64, p99: f64) -> Self {
+        // The exponential's quantiles are ln 10 and ln 100, less the median's ln 2.
+        let p90 = libm::log1p(p90) / (LN_10 - LN_2);
+        Self { p90, p99: (libm::log1p(p99) / (2.0 * LN_10 - LN_2)).max(p90) }
+    }
+
+    /// The scale at a quantile, from how often it is exceeded: its logarithm is a straight line over `ln rest`.
+    fn at(&self, rest: f64) -> f64 {
+        let share = (-libm::log(rest) / LN_10 - 1.0).clamp(0.0, 1.0);
+        self.p90 * libm::exp(share * libm::log(self.p99 / self.p90))
+    }
+}
+
+/// How far one measurement lies above the predicted median in log space, whose scale depends on the quantile.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scatter {
+    below: f64,
+    above: f64,
+    scales: Scales,
+}
+
+impl Scatter {
+    fn with_scale(&self, scale: f64) -> Excess {
+        Excess { below: self.below, above: self.above, scale }
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        self.with_scale(self.scales.at(1.0 - p)).quantile(p)
+    }
+
+    /// The 90 % and 99 % quantiles, which every prediction holds.
+    fn p90_and_p99(&self) -> [f64; 2] {
+        let Scales { p90, p99 } = self.scales;
+        [self.with_scale(p90).interpolated(&tables().p90, P90), self.with_scale(p99).interpolated(&tables().p99, P99)]
+    }
+
+    /// The inverse of `quantile`.
+    fn probability_within(&self, y: f64) -> f64 {
+        let within = |scale: f64| self.with_scale(scale).distribution(y).0.clamp(0.0, 1.0);
+        let at_p90 = within(self.scales.p90);
+        if at_p90 <= P90.p || self.scales.p99 == self.scales.p90 {
+            return at_p90;
+        }
+        let at_p99 = within(self.scales.p99);
+        if at_p99 >= P99.p {
+            return at_p99;
+        }
+        // In between, p is where the distribution with its own scale gives p. False position, by Dowell and Jarratt's
+        // Illinois rule.
+        let error = |p: f64| within(self.scales.at(1.0 - p)) - p;
+        let (mut low, mut high) = ((P90.p, at_p90 - P90.p), (P99.p, at_p99 - P99.p));
+        for _ in 0..50 {
+            let p = (low.0 * high.1 - high.0 * low.1) / (high.1 - low.1);
+            let found = error(p);
+            if found.abs() < 1e-13 || high.0 - low.0 < 1e-13 {
+                return p;
+            }
+            if found > 0.0 {
+                low = (p, found);
+                high.1 *= 0.5;
+            } else {
+                high = (p, found);
+                low.1 *= 0.5;
+            }
+        }
+        0.5 * (low.0 + high.0)
+    }
+}
 
 /// How far one measurement lies above the predicted median in log space: a normal with a standard deviation on each
 /// side of 0, plus `scale · (E − ln 2)`.
@@ -180,20 +261,18 @@ impl Excess {
         self.solve(p, z * sigma + self.scale * (1.0 - LN_2))
     }
 
-    /// The 90 % and 99 % quantiles, which every prediction holds: interpolated to eight digits.
-    fn p90_and_p99(&self) -> [f64; 2] {
+    /// One of the quantiles that every prediction holds, to eight digits.
+    fn interpolated(&self, table: &[[f64; 4]], level: Level) -> f64 {
         let ratio = self.above / self.scale;
-        let (tables, at) = (tables(), Interpolation::at_ratio(ratio));
+        let at = Interpolation::at_ratio(ratio);
         // By how much the half of the paths below p50 differs from the half above it.
-        let mills = |at: &Interpolation| at.of(&tables.mills)[0];
+        let mills = |at: &Interpolation| at.of(&tables().mills)[0];
         let asymmetry = mills(&at) - mills(&Interpolation::at_ratio(self.below / self.scale));
-        [(&tables.p90, P90), (&tables.p99, P99)].map(|(table, level)| {
-            let [symmetric, first, second, third] = at.of(table);
-            let shift = asymmetry * (first + asymmetry * (second + asymmetry * third));
-            let excess = (symmetric + level.z * ratio + shift) * self.scale;
-            // The series in the asymmetry is good while its first term is small.
-            if (asymmetry * first).abs() < 0.01 { excess } else { self.solve(level.p, excess) }
-        })
+        let [symmetric, first, second, third] = at.of(table);
+        let shift = asymmetry * (first + asymmetry * (second + asymmetry * third));
+        let excess = (symmetric + level.z * ratio + shift) * self.scale;
+        // The series in the asymmetry is good while its first term is small.
+        if (asymmetry * first).abs() < 0.01 { excess } else { self.solve(level.p, excess) }
     }
 
     /// Newton's method, inside a bracket that is halved where Newton leaves it.
@@ -461,7 +540,8 @@ mod tests {
             for above in 1..60 {
                 for below in 1..60 {
                     let shape = excess((f64::from(below * below) * 4e-4, f64::from(above * above) * 4e-4, scale));
-                    for (found, level) in shape.p90_and_p99().into_iter().zip([P90, P99]) {
+                    for (table, level) in [(&tables().p90, P90), (&tables().p99, P99)] {
+                        let found = shape.interpolated(table, level);
                         let exact = shape.quantile(level.p);
                         assert!(
                             (found - exact).abs() < 2e-8 * (1.0 + exact),
@@ -469,6 +549,55 @@ mod tests {
                             level.p
                         );
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_excess_that_is_given_is_the_quantile_of_a_known_path() {
+        for (p90, p99) in [(0.01, 0.03), (0.2, 4.0), (30.0, 900.0), (0.5, 0.5)] {
+            let median = PathMedian::new(10.0, 10.0, 10.0);
+            let measurement = Measurement::around(median, Scales::from_excesses(p90, p99), 0.0);
+            // An exponential that has reached p90 is above it at 99 %.
+            let p99 = p99.max(libm::pow(1.0 + p90, libm::log(50.0) / libm::log(5.0)) - 1.0);
+            for (p, expected) in [(0.9, 10.0 * (1.0 + p90)), (0.99, 10.0 * (1.0 + p99))] {
+                let found = measurement.quantile(p);
+                assert!((found / expected - 1.0).abs() < 1e-7, "{p}: {found}, {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_with_two_scales_rise_without_a_step_and_have_an_inverse() {
+        for (below, above, p90) in SHAPES {
+            for times in [1.0, 1.3, 4.0, 30.0] {
+                let scatter = Scatter { below, above, scales: Scales { p90, p99: times * p90 } };
+                // Half a thousandth from 0.85 on, and near the ends of the part in between.
+                let steps = (0..300).map(|step| 0.85 + f64::from(step) * 5e-4);
+                let ends = [0.9 - 1e-6, 0.9, 0.9 + 1e-6, 0.99 - 1e-6, 0.99, 0.99 + 1e-6];
+                let mut levels: Vec<f64> = [0.01, 0.5, 0.8].into_iter().chain(steps).chain(ends).collect();
+                levels.sort_by(f64::total_cmp);
+                levels.dedup();
+                let mut last = f64::NEG_INFINITY;
+                for &p in &levels {
+                    let y = scatter.quantile(p);
+                    assert!(y > last, "{scatter:?}: {y} at {p} after {last}");
+                    let found = scatter.probability_within(y);
+                    assert!((found - p).abs() < 1e-7, "{scatter:?} at {p}: {found}");
+                    last = y;
+                }
+                let mut within = 0.0;
+                for step in 0..2000 {
+                    let y = scatter.quantile(0.85) + f64::from(step) * 1e-3 * (last - scatter.quantile(0.85));
+                    let found = scatter.probability_within(y);
+                    assert!(found >= within - 1e-12, "{scatter:?}: {found} at {y} after {within}");
+                    within = found;
+                }
+                for (p, shown) in [P90.p, P99.p].into_iter().zip(scatter.p90_and_p99()) {
+                    let near = 1e-7 * (1.0 + shown);
+                    assert!((scatter.quantile(p - 1e-12) - shown).abs() < near, "{scatter:?} at {p}");
+                    assert!((scatter.quantile(p + 1e-12) - shown).abs() < near, "{scatter:?} at {p}");
                 }
             }
         }
@@ -505,7 +634,7 @@ mod tests {
     #[test]
     fn measurements_know_their_floor_and_their_quantiles() {
         let median = PathMedian::new(80.0, 100.0, 150.0);
-        let spread = Measurement::around(median, 0.05, 75.0);
+        let spread = Measurement::around(median, Scales { p90: 0.05, p99: 0.2 }, 75.0);
         let through = Measurement::through(median, 140.0, 200.0, 75.0);
         assert!((through.quantile(0.9) - 140.0).abs() < 1e-9 && (through.quantile(0.99) - 200.0).abs() < 1e-9);
         for measurement in [spread, through] {

@@ -98,6 +98,7 @@ mod row;
 mod row_json;
 mod runtime;
 pub mod schema;
+mod spread;
 
 pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::encode::{EncodedRows, category_index};
-use crate::error::number;
-use crate::schema::{FieldKind, Schema};
+use crate::error::{list, number};
+use crate::schema::{FieldKind, Schema, SeenPairs, SeenRegions};
 
 /// Something to know about a prediction.
 ///
@@ -26,7 +26,7 @@ use crate::schema::{FieldKind, Schema};
 pub struct Warning {
     /// Stable name of the kind of warning.
     pub code: WarningCode,
-    /// The field it is about, by its flat name.
+    /// What it is about: a field by its flat name, `src` or `dst` for where that end is, `distance_km`.
     pub field: String,
     /// What was found, and what training saw.
     pub message: String,
@@ -41,7 +41,7 @@ pub struct Warning {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum WarningCode {
-    /// The value lies outside what training saw: the prediction is an extrapolation.
+    /// A value, a place, or two values together lie outside what training saw: the prediction is an extrapolation.
     OutOfRange,
 }
 
@@ -145,10 +145,12 @@ impl Serialize for Missing {
     }
 }
 
-/// What a schema says about ranges and optional fields, ready to compare rows with.
+/// What a schema says about what training saw and about optional fields, ready to compare rows with.
 #[derive(Debug)]
 pub(crate) struct NotePlan {
     seen: Vec<Seen>,
+    regions: Option<RegionPlan>,
+    pairs: Option<PairPlan>,
     seen_distance_km: Option<[f64; 2]>,
     optional: Vec<usize>,
     optional_names: Arc<[Arc<str>]>,
@@ -159,6 +161,23 @@ enum Seen {
     Between(f64, f64),
     Categories(Vec<bool>),
     Anything,
+}
+
+/// The regions that training saw, and the fields of the coordinates to compare with them.
+#[derive(Debug)]
+struct RegionPlan {
+    seen: SeenRegions,
+    /// Latitude and longitude.
+    src: [usize; 2],
+    dst: [usize; 2],
+}
+
+/// The pairs of categories that training saw.
+#[derive(Debug)]
+struct PairPlan {
+    fields: [usize; 2],
+    /// Row-major: a row per category of the first field.
+    seen: Vec<Vec<bool>>,
 }
 
 impl NotePlan {
@@ -173,6 +192,8 @@ impl NotePlan {
         let optional: Vec<_> = (0..schema.fields.len()).filter(|index| !schema.fields[*index].required).collect();
         Self {
             seen: schema.fields.iter().map(|field| seen(&field.kind)).collect(),
+            regions: RegionPlan::new(schema),
+            pairs: PairPlan::new(schema),
             seen_distance_km: schema.coordinates.as_ref().and_then(|coordinates| coordinates.seen_distance_km),
             optional_names: optional.iter().map(|index| schema.fields[*index].name.as_str().into()).collect(),
             optional,
@@ -204,11 +225,59 @@ impl NotePlan {
                 notes.warnings.push((index, field_warning(schema, field, *value)));
             }
         }
+        if let Some(regions) = &self.regions {
+            for (name, place) in [("src", regions.src), ("dst", regions.dst)] {
+                // A coordinate that was warned of says the same.
+                let known = place.iter().all(|field| !self.seen[*field].is_outside(row[*field]));
+                let [lat, lon] = place.map(|field| row[field]);
+                if known && !regions.seen.contains(lat, lon) {
+                    notes.warnings.push((index, region_warning(name, lat, lon, regions.seen.within_km)));
+                }
+            }
+        }
+        if let Some(pairs) = &self.pairs
+            && let Some((src, dst)) = pairs.unseen(row)
+            && !pairs.fields.iter().any(|field| self.seen[*field].is_outside(row[*field]))
+        {
+            notes.warnings.push((index, pair_warning(schema, pairs.fields, src, dst)));
+        }
         if let (Some([low, high]), Some(distance)) = (self.seen_distance_km, distance_km)
             && !(low..=high).contains(&distance)
         {
             notes.warnings.push((index, distance_warning(distance, low, high)));
         }
+    }
+}
+
+impl RegionPlan {
+    fn new(schema: &Schema) -> Option<Self> {
+        let coordinates = schema.coordinates.as_ref()?;
+        let field = |name: &str| schema.field_index(name);
+        Some(Self {
+            seen: coordinates.seen_regions.clone()?,
+            src: [field(&coordinates.src_lat)?, field(&coordinates.src_lon)?],
+            dst: [field(&coordinates.dst_lat)?, field(&coordinates.dst_lon)?],
+        })
+    }
+}
+
+impl PairPlan {
+    fn new(schema: &Schema) -> Option<Self> {
+        let pairs = schema.seen_pairs.as_ref()?;
+        let [src, dst] = &pairs.fields;
+        let (src_words, dst_words) = (schema.categories(src)?, schema.categories(dst)?);
+        let seen = |src: &String| dst_words.iter().map(|dst| pairs.contain(src, dst)).collect();
+        Some(Self {
+            fields: [schema.field_index(src)?, schema.field_index(dst)?],
+            seen: src_words.iter().map(seen).collect(),
+        })
+    }
+
+    /// The categories of a row that training did not see together. A missing one goes with every other.
+    fn unseen(&self, row: &[f64]) -> Option<(usize, usize)> {
+        let [src, dst] = self.fields.map(|field| category_index(row[field]));
+        let pair = src.zip(dst)?;
+        (!self.seen.get(pair.0)?.get(pair.1)?).then_some(pair)
     }
 }
 
@@ -240,6 +309,41 @@ fn field_warning(schema: &Schema, field: usize, value: f64) -> Warning {
         code: WarningCode::OutOfRange,
         field: field.name.clone(),
         message: format!("found {found}; training saw {seen}: the prediction is an extrapolation"),
+    }
+}
+
+fn region_warning(end: &str, lat: f64, lon: f64, within_km: f64) -> Warning {
+    Warning {
+        code: WarningCode::OutOfRange,
+        field: end.to_owned(),
+        message: format!(
+            "found {},{}; training saw no place within about {within_km:.0} km of it: the prediction is an \
+             extrapolation",
+            number(lat),
+            number(lon)
+        ),
+    }
+}
+
+fn pair_warning(schema: &Schema, fields: [usize; 2], src: usize, dst: usize) -> Warning {
+    let word = |field: usize, code: usize| match &schema.fields[field].kind {
+        FieldKind::Category { categories, .. } => categories.get(code).map_or("", String::as_str),
+        FieldKind::Number { .. } => "",
+    };
+    let (src, dst) = (word(fields[0], src), word(fields[1], dst));
+    let mut words = vec![src, dst];
+    words.dedup();
+    let seen = |pairs: &SeenPairs| {
+        let with = |word: &&str| format!("{word} with {}", list(pairs.partners(word)));
+        words.iter().map(with).collect::<Vec<_>>().join(", and ")
+    };
+    Warning {
+        code: WarningCode::OutOfRange,
+        field: schema.fields[fields[0]].name.clone(),
+        message: format!(
+            "found {src} with {dst} at the other end; training saw {}: the prediction is an extrapolation",
+            schema.seen_pairs.as_ref().map(seen).unwrap_or_default()
+        ),
     }
 }
 

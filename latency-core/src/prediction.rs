@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::distribution::{Measurement, PathMedian};
-use crate::encode::category_index;
+use crate::distribution::{Measurement, PathMedian, Scales};
 use crate::error::{Error, ErrorKind, Result};
 use crate::geo;
 use crate::notes::{Notes, Warning};
-use crate::schema::{Base, FieldKind, Output, OutputName, Schema, Transform};
+use crate::schema::{Base, Output, OutputName, Schema, Transform};
+use crate::spread::SpreadPlan;
 
 /// What is predicted for one path. Times in milliseconds.
 ///
@@ -258,12 +258,6 @@ pub(crate) struct Calibration {
     base: Option<Base>,
 }
 
-#[derive(Debug)]
-struct SpreadPlan {
-    fields: Vec<(usize, Vec<f64>)>,
-    missing: f64,
-}
-
 /// The conformal correction of one output.
 #[derive(Debug)]
 struct Offset {
@@ -298,8 +292,8 @@ pub(crate) struct Answer {
     p90: f64,
     p99: f64,
     median: Option<PathMedian>,
-    /// The scale of measurements around the median, for models with a spread.
-    scale: Option<f64>,
+    /// The scales of measurements around the median, for models with a spread.
+    scales: Option<Scales>,
     floor: f64,
     distance_km: f64,
 }
@@ -322,8 +316,8 @@ impl Answer {
     /// The distribution of one measurement. For models with coordinates.
     pub fn measurement(&self) -> Measurement {
         let median = self.median();
-        match self.scale {
-            Some(scale) => Measurement::around(median, scale, self.floor),
+        match self.scales {
+            Some(scales) => Measurement::around(median, scales, self.floor),
             None => Measurement::through(median, self.p90.max(median.p50), self.p99.max(median.p50), self.floor),
         }
     }
@@ -335,25 +329,11 @@ impl Answer {
 
 impl Calibration {
     pub fn new(schema: &Schema) -> Self {
-        let spread = schema.spread.as_ref().map(|spread| SpreadPlan {
-            fields: spread
-                .fields
-                .iter()
-                .filter_map(|name| {
-                    let index = schema.field_index(name)?;
-                    let FieldKind::Category { categories, .. } = &schema.fields[index].kind else { return None };
-                    let scales =
-                        categories.iter().map(|word| spread.scale.get(word).copied().unwrap_or(spread.missing));
-                    Some((index, scales.collect()))
-                })
-                .collect(),
-            missing: spread.missing,
-        });
         Self {
             outputs: schema.outputs.iter().map(|output| (output.name, Offset::new(output))).collect(),
             by_distance: schema.outputs.iter().any(|output| !output.offset_by_distance.is_empty()),
             transform: schema.target.transform,
-            spread,
+            spread: schema.spread.as_ref().map(|spread| SpreadPlan::new(schema, spread)),
             base: schema.target.base,
         }
     }
@@ -394,11 +374,11 @@ impl Calibration {
         let [low, p50, high] = targets.map(level);
         let distance_km = distance_km.unwrap_or(f64::NAN);
         let mut answer =
-            Answer { low, p50, high, p90: floor, p99: floor, median: None, scale: None, floor, distance_km };
+            Answer { low, p50, high, p90: floor, p99: floor, median: None, scales: None, floor, distance_km };
         if let Some(spread) = &self.spread {
             // Away from the floor the logarithms are at hand.
             answer.median = (low > floor).then(|| PathMedian::from_logarithms(p50, targets));
-            answer.scale = Some(spread.scale(fields));
+            answer.scales = Some(spread.scales(fields, answer.median().p50));
             [answer.p90, answer.p99] = answer.measurement().p90_and_p99();
         } else {
             (answer.p90, answer.p99) = (level(p90), level(p99));
@@ -414,15 +394,6 @@ impl Calibration {
             ));
         }
         Ok(answer)
-    }
-}
-
-impl SpreadPlan {
-    fn scale(&self, fields: &[f64]) -> f64 {
-        let scales = self.fields.iter().map(|(field, scales)| {
-            category_index(fields[*field]).and_then(|index| scales.get(index)).copied().unwrap_or(self.missing)
-        });
-        scales.fold(0.0, f64::max)
     }
 }
 

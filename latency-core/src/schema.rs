@@ -18,6 +18,8 @@
 //! ```
 
 mod last_mile;
+mod seen;
+mod spread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,6 +27,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::last_mile::{LastMile, Stretch};
+pub use self::seen::{SeenPairs, SeenRegions};
+pub use self::spread::{Spread, SpreadEnd, SpreadExcess, SpreadKind, SpreadQuantiles};
 use crate::continents::Continent;
 use crate::error::{Error, ErrorKind, Result, list};
 
@@ -97,6 +101,9 @@ pub struct Schema {
     /// How single measurements scatter around the path's median; without it the model has outputs for `p90_ms` and `p99_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
+    /// Which categories of the two ends training saw together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_pairs: Option<SeenPairs>,
     /// Where the model comes from: data sets, rows, dates, metrics. Free form, shown as it is.
     #[serde(default)]
     pub provenance: serde_json::Map<String, serde_json::Value>,
@@ -192,6 +199,9 @@ pub struct Coordinates {
     /// Smallest and largest great-circle distance in training, km.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_distance_km: Option<[f64; 2]>,
+    /// The parts of the Earth that have places of training near by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_regions: Option<SeenRegions>,
 }
 
 /// A city where many cables meet.
@@ -512,29 +522,6 @@ pub enum OutputName {
     P99Ms,
 }
 
-/// How one measurement scatters around its path's median.
-///
-/// In log space the excess is exponential, `ln(x / median) = scale · (E − ln 2)` with E ~ Exp(1), so that its median
-/// is 0. The scale is the largest over the path's fields.
-///
-/// ```
-/// let predictor = latency_core::Predictor::bundled()?;
-/// let spread = predictor.schema().spread.as_ref().expect("the bundled model has a spread");
-/// assert!(spread.scale["server"] < spread.scale["wifi"]);
-/// # Ok::<(), latency_core::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Spread {
-    /// The category fields that decide.
-    pub fields: Vec<String>,
-    /// Scale per category.
-    pub scale: BTreeMap<String, f64>,
-    /// Scale where the category is missing.
-    pub missing: f64,
-}
-
 /// A row and the prediction that the model must reproduce.
 ///
 /// ```
@@ -730,6 +717,7 @@ impl Schema {
                     }
                 }
             }
+            coordinates.seen_regions.as_ref().map_or(Ok(()), SeenRegions::check)?;
         }
         if self.hubs.len() > MAX_HUBS {
             return Err(format!("found {} hubs; allowed: up to {MAX_HUBS}", self.hubs.len()));
@@ -763,7 +751,16 @@ impl Schema {
             }
         }
         self.check_outputs()?;
-        self.check_spread()
+        self.spread.as_ref().map_or(Ok(()), |spread| spread.check(self))?;
+        self.seen_pairs.as_ref().map_or(Ok(()), |pairs| pairs.check(self))
+    }
+
+    /// The words of a category field.
+    pub(crate) fn categories(&self, name: &str) -> Option<&[String]> {
+        match &self.field(name)?.kind {
+            FieldKind::Category { categories, .. } => Some(categories),
+            FieldKind::Number { .. } => None,
+        }
     }
 
     fn check_cables(&self, cables: &Cables) -> Result<(), String> {
@@ -884,31 +881,6 @@ impl Schema {
             )),
             None => Ok(()),
         }
-    }
-
-    fn check_spread(&self) -> Result<(), String> {
-        let Some(spread) = &self.spread else { return Ok(()) };
-        if self.target.transform != Transform::Log {
-            return Err("the spread needs the transform `log`".into());
-        }
-        if spread.scale.values().chain([&spread.missing]).any(|scale| !(scale.is_finite() && *scale > 0.0)) {
-            return Err("found a scale of the spread that is not above 0; allowed: numbers above 0".into());
-        }
-        if !(1..=2).contains(&spread.fields.len()) {
-            return Err(format!("found {} fields in the spread; allowed: one per end", spread.fields.len()));
-        }
-        for name in &spread.fields {
-            match self.field(name).map(|field| &field.kind) {
-                Some(FieldKind::Category { categories, .. })
-                    if categories.iter().all(|category| spread.scale.contains_key(category)) => {}
-                _ => {
-                    return Err(format!(
-                        "the spread needs a category field `{name}`, and a scale for each of its categories"
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 }
 

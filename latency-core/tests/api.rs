@@ -36,7 +36,8 @@ fn every_type_is_shared_cloned_and_shown() {
     plain::<(Ranked, Timeout, Judgement)>();
     plain::<(Schema, schema::Field, schema::FieldKind, schema::Feature)>();
     plain::<(schema::Coordinates, schema::Hub, schema::Cables, schema::Target, schema::Base)>();
-    plain::<(schema::Output, schema::Spread, schema::GoldenRow)>();
+    plain::<(schema::Output, schema::GoldenRow, schema::SeenRegions, schema::SeenPairs)>();
+    plain::<(schema::Spread, schema::SpreadEnd, schema::SpreadKind, schema::SpreadQuantiles, schema::SpreadExcess)>();
     plain::<UnitVector>();
 }
 

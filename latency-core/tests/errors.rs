@@ -78,7 +78,11 @@ fn hops() -> serde_json::Value {
         "features": [hops, hops, hops],
         "target": {"name": "rtt_ms", "transform": "log"},
         "outputs": outputs,
-        "spread": {"fields": ["link"], "scale": {"fibre": 0.1, "radio": 0.2}, "missing": 0.1},
+        "spread": {
+            "ends": [{"access": "link"}],
+            "kinds": [{"name": "any", "access": ["fibre", "radio"], "p90": {"relative": 0.2}, "p99": {"relative": 0.5}}],
+            "unknown": {"p90": {"relative": 0.2}, "p99": {"relative": 0.5}}
+        },
         "golden": []
     })
 }
@@ -436,9 +440,25 @@ const FLAWS: &[Flaw] = &[
     ("an output too few", |schema| drop(schema["outputs"].as_array_mut().unwrap().pop())),
     ("a quantile of 2", |schema| schema["outputs"][0]["quantile"] = json!(2)),
     ("a spread without logarithms", |schema| schema["target"]["transform"] = json!("identity")),
-    ("a spread of 0", |schema| schema["spread"]["missing"] = json!(0)),
-    ("a spread over three fields", |schema| schema["spread"]["fields"] = json!(["link", "link", "link"])),
-    ("a spread that lacks a category", |schema| schema["spread"]["scale"] = json!({"fibre": 0.1})),
+    ("a spread of 0", |schema| schema["spread"]["unknown"]["p90"] = json!({})),
+    ("a spread below 0", |schema| schema["spread"]["kinds"][0]["p99"]["ms"] = json!(-1)),
+    ("a spread over three ends", |schema| schema["spread"]["ends"] = json!(vec![json!({"access": "link"}); 3])),
+    ("a spread that lacks a category", |schema| schema["spread"]["kinds"][0]["access"] = json!(["fibre"])),
+    ("a spread by a provider that is no field", |schema| schema["spread"]["ends"][0]["provider"] = json!("host")),
+    ("a pair of categories that are not there", |schema| {
+        schema["seen_pairs"] = json!({"fields": ["link", "link"], "pairs": [["fibre", "copper"]]});
+    }),
+    ("a pair of fields that are not there", |schema| {
+        schema["seen_pairs"] = json!({"fields": ["link", "hops"], "pairs": []});
+    }),
+    ("too few cells of seen regions", |schema| {
+        *schema = places();
+        schema["coordinates"]["seen_regions"] = json!({"within_km": 1000, "cells": "00ff"});
+    }),
+    ("cells of seen regions that are no digits", |schema| {
+        *schema = places();
+        schema["coordinates"]["seen_regions"] = json!({"within_km": 1000, "cells": "x".repeat(648)});
+    }),
 ];
 
 #[test]
@@ -593,6 +613,18 @@ fn what_is_no_error_but_said_to_people() {
     fields.push(json!({"name": "weight", "type": "number", "seen": [0.0, 9.0]}));
     let row =
         Row::between("60,2", "3,4").unwrap().with("src_access", "wifi").with("mood", "good").with("weight", 1e300);
+    for warning in own(&schema).predict(&row).unwrap().warnings {
+        sheet.write(&warning.field, "warning", &warning.message);
+    }
+    let mut schema = places();
+    schema["coordinates"]["seen_regions"] = json!({"within_km": 1000, "cells": "0".repeat(648)});
+    let fields = schema["fields"].as_array_mut().unwrap();
+    fields.push(json!({"name": "dst_access", "type": "category", "categories": ["wifi", "cable"]}));
+    for name in [4, 6] {
+        schema["fields"][name]["seen"] = json!(["wifi", "cable"]);
+    }
+    schema["seen_pairs"] = json!({"fields": ["src_access", "dst_access"], "pairs": [["wifi", "cable"]]});
+    let row = Row::between("60,2", "-3.25,4").unwrap().with("src_access", "wifi").with("dst_access", "wifi");
     for warning in own(&schema).predict(&row).unwrap().warnings {
         sheet.write(&warning.field, "warning", &warning.message);
     }

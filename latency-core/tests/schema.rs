@@ -17,7 +17,11 @@ fn refuse(edit: impl FnOnce(&mut Value)) -> String {
         "features": [{"kind": "number", "field": "hops"}],
         "target": {"name": "rtt_ms", "transform": "log"},
         "outputs": outputs,
-        "spread": {"fields": ["link"], "scale": {"fibre": 0.1, "radio": 0.2}, "missing": 0.1},
+        "spread": {
+            "ends": [{"access": "link"}],
+            "kinds": [{"name": "any", "access": ["fibre", "radio"], "p90": {"relative": 0.2}, "p99": {"relative": 0.5}}],
+            "unknown": {"p90": {"relative": 0.2}, "p99": {"relative": 0.5}}
+        },
         "golden": []
     });
     Schema::from_json(&schema.to_string()).expect("it is right before the edit");
@@ -38,7 +42,7 @@ fn a_model_has_one_to_a_thousand_fields() {
     let none = refuse(|schema| {
         schema["fields"] = json!([]);
         schema["features"] = json!([{"kind": "count_missing", "fields": []}]);
-        schema["spread"]["fields"] = json!([]);
+        schema["spread"]["ends"] = json!([]);
     });
     assert_eq!(none, "found 0 fields; allowed: 1 to 1000");
     let many = refuse(|schema| schema["fields"] = (0..1001).map(field).collect());
@@ -118,8 +122,8 @@ fn a_feature_and_the_spread_have_a_field_per_end() {
         );
     }
     assert_eq!(
-        refuse(|schema| schema["spread"]["fields"] = json!(["link", "link", "link"])),
-        "found 3 fields in the spread; allowed: one per end"
+        refuse(|schema| schema["spread"]["ends"] = json!(vec![json!({"access": "link"}); 3])),
+        "found 3 ends in the spread; allowed: 1 or 2"
     );
 }
 

@@ -39,7 +39,7 @@ pub struct Warning {
     /// Stable name of the kind of warning.
     #[napi(ts_type = "WarningCode")]
     pub code: &'static str,
-    /// The field it is about, by its flat name.
+    /// What it is about: a field by its flat name, `src` or `dst` for where that end is, `distance_km`.
     pub field: String,
     /// What was found, and what training saw.
     pub message: String,

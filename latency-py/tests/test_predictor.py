@@ -417,6 +417,19 @@ def test_a_value_outside_of_training_is_answered_with_a_warning(predictor: Predi
     assert predictor.predict("London", "Tokyo").warnings == ()
 
 
+def test_a_place_far_from_all_data_is_answered_with_a_warning(predictor: Predictor) -> None:
+    (warning,) = predictor.predict("Paris", "62,129.7").warnings
+    assert (warning.code, warning.field) == ("OUT_OF_RANGE", "dst")
+    assert "found 62,129.7; training saw no place within about 1000 km" in warning.message
+
+
+def test_technologies_never_seen_together_are_answered_with_a_warning(predictor: Predictor) -> None:
+    (warning,) = predictor.predict("Paris", "London", src_access="wifi", dst_access="wifi").warnings
+    assert (warning.code, warning.field) == ("OUT_OF_RANGE", "src_access")
+    assert "found wifi with wifi at the other end; training saw wifi with server" in warning.message
+    assert predictor.predict("Paris", "London", src_access="wifi").warnings == ()
+
+
 def test_a_prediction_names_the_optional_fields_that_were_not_given(predictor: Predictor) -> None:
     prediction = predictor.predict("aws:us-east-1", "Tokyo", dst_access="wifi")
     assert prediction.missing == ("src_access", "dst_provider", "src_tier", "dst_tier")

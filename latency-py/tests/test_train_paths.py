@@ -12,9 +12,9 @@ from rich.console import Console
 from latency_predictor import Predictor, TrainingError
 from latency_predictor.data import split, synthetic
 from latency_predictor.data import table as tidy
-from latency_predictor.evaluation import baselines, metrics
+from latency_predictor.evaluation import baselines, metrics, reliability
 from latency_predictor.evaluation.held_out import FIELDS
-from latency_predictor.training import boosters, cables, calibration, paths, spread
+from latency_predictor.training import boosters, cables, calibration, paths, schemas, spread
 
 ONES = np.ones(4)
 
@@ -256,29 +256,57 @@ def test_the_map_on_disk_is_one_piece() -> None:
 # The spread of single measurements
 
 
-def scattered(scale: float, kind: str, count: int, pings: float = 10.0) -> list[dict[str, Any]]:
-    """Rows whose 95 % quantile is exactly that of the exponential with this scale."""
-    p95 = 8.0 * math.exp(scale * math.log(10))
-    return [row(src_access=kind, dst_lon=float(lon), rtt_p95_ms=p95, n=pings) for lon in range(-count // 2, count // 2)]
+def scattered(kind: str, count: int, seed: int = 1, **values: Any) -> list[dict[str, Any]]:
+    """Rows with statistics of many pings, whose 90 % quantile lies 5 ms and 20 % of the median above the median."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for lon in range(-count // 2, count // 2):
+        median = float(random.uniform(5, 200))
+        scale = math.log1p(0.2 + 5 / median) / math.log(5)
+        p95 = median * math.exp(scale * math.log(10))
+        rows.append(row(src_access=kind, dst_lon=float(lon), rtt_ms=median, rtt_p95_ms=p95, n=1e9, **values))
+    return rows
 
 
-def test_a_known_scale_is_found_per_access_kind() -> None:
-    fitted = spread.fit(typed(*scattered(0.05, "server", 40), *scattered(0.3, "wifi", 40)))
-    assert fitted["fields"] == ["src_access", "dst_access"]
-    assert fitted["scale"]["server"] == pytest.approx(0.05, abs=1e-4)
-    assert fitted["scale"]["wifi"] == pytest.approx(0.3, abs=1e-4)
-    # Homes of unknown kind are like the known homes; what was never measured, like all.
-    assert fitted["scale"]["residential"] == pytest.approx(0.3, abs=1e-4)
-    assert fitted["missing"] == pytest.approx(0.175, abs=1e-4)
-    assert fitted["scale"]["starlink"] == fitted["missing"]
-    assert set(fitted["scale"]) == set(tidy.ACCESS)
+def kinds_of(fitted: dict[str, Any]) -> dict[str, Any]:
+    return {kind["name"]: kind for kind in fitted["kinds"]}
+
+
+def test_a_time_and_a_share_of_the_median_are_found_per_kind() -> None:
+    fitted = spread.fit(typed(*scattered("wifi", 200), *scattered("server", 40, dst_provider="other")))
+    assert fitted["ends"][1] == {"access": "dst_access", "provider": "dst_provider"}
+    kinds = kinds_of(fitted)
+    assert kinds["wifi"]["p90"]["ms"] == pytest.approx(5, rel=1e-3)
+    assert kinds["wifi"]["p90"]["relative"] == pytest.approx(0.2, rel=1e-3)
+    assert kinds["rented server"]["p90"]["ms"] == pytest.approx(5, rel=1e-2)
+    assert (kinds["wifi"]["access"], "provider" in kinds["wifi"]) == (["wifi"], False)
+    # What was never measured is like what is known and most alike, or like all.
+    assert kinds["residential"]["p90"] == kinds["wifi"]["p90"]
+    assert kinds["cloud server"]["p99"] == kinds["rented server"]["p99"]
+    assert kinds["starlink"]["p90"] == fitted["unknown"]["p90"]
+    assert fitted["unknown"]["p90"]["relative"] == pytest.approx(0.2, rel=2e-2)
+    # Every way to be connected has a kind of any provider, which loading asks for.
+    assert {kind["access"][0] for kind in fitted["kinds"] if "provider" not in kind} == set(tidy.ACCESS)
+
+
+def test_a_p95_of_many_pings_tells_the_scale() -> None:
+    rows = typed(row(rtt_p95_ms=8.0 * math.exp(0.2 * math.log(10)), n=1e9))
+    assert spread.path_scales(rows).iloc[0] == pytest.approx(0.2, rel=1e-6)
+
+
+@pytest.mark.parametrize("pings", [4, 9, 28])
+def test_quantiles_of_few_pings_are_those_of_order_statistics(pings: int) -> None:
+    draws = np.random.default_rng(0).exponential(size=(200_000, pings))
+    gap = (np.quantile(draws, 0.95, axis=1) - np.quantile(draws, 0.5, axis=1)).mean()
+    rows = typed(row(rtt_p95_ms=8.0 * math.exp(0.2 * gap), n=float(pings)))
+    assert spread.path_scales(rows).iloc[0] == pytest.approx(0.2, rel=1e-2)
 
 
 def test_the_largest_of_n_pings_tells_the_scale() -> None:
     pings, scale = 30.0, 0.2
     harmonic = sum(1 / k for k in range(1, 31))
     rows = typed(row(rtt_max_ms=8.0 * math.exp(scale * (harmonic - 1)), n=pings))
-    assert spread.path_scales(rows).iloc[0] == pytest.approx(scale, rel=1e-3)
+    assert spread.path_scales(rows).iloc[0] == pytest.approx(scale, rel=1e-9)
 
 
 def test_a_scale_is_unknown_without_statistics_or_pings() -> None:
@@ -286,25 +314,106 @@ def test_a_scale_is_unknown_without_statistics_or_pings() -> None:
     assert spread.path_scales(rows).notna().tolist() == [False, False, False, True]
 
 
-def test_the_kind_of_a_path_is_that_of_its_end_that_is_no_server() -> None:
+def test_the_kind_of_a_path_is_that_of_its_end_that_scatters_more() -> None:
+    cloud = {"src_provider": "aws", "dst_provider": "gcp"}
     kinds = spread.path_kind(
-        typed(row(), row(src_access="wifi"), row(dst_access="wifi"), row(src_access=None), row(dst_access=None))
+        typed(
+            row(),
+            row(**cloud),
+            row(**cloud | {"dst_provider": "other"}),
+            row(src_access="wifi", dst_provider="aws"),
+            row(dst_access="wifi"),
+            row(src_access=None),
+            row(dst_access=None, **cloud),
+        )
     )
-    assert kinds.fillna("missing").tolist() == ["server", "wifi", "wifi", "missing", "missing"]
+    expected = ["rented server", "cloud server", "rented server", "wifi", "wifi", "missing", "missing"]
+    assert kinds.astype(object).fillna("missing").tolist() == expected
 
 
-def test_a_mixture_has_the_quantile_of_its_paths() -> None:
+@pytest.mark.parametrize("level", [0.9, 0.99])
+def test_a_mixture_has_the_quantile_of_its_paths(level: float) -> None:
     scales = np.array([0.05] * 50 + [0.5] * 50)
-    one = spread.mixture_scale(scales)
-    draws = np.random.default_rng(0).exponential(size=200_000)
-    mixed = scales[np.arange(len(draws)) % 100] * (draws - math.log(2))
-    assert np.quantile(mixed, 0.9) == pytest.approx(one * (math.log(10) - math.log(2)), rel=0.02)
-    assert spread.mixture_scale(np.full(5, 0.2)) == pytest.approx(0.2)
+    excess = spread.mixture_excess(np.full(100, 10.0), scales, level)
+    draws = np.random.default_rng(0).exponential(size=1_000_000)
+    mixed = 10 * np.exp(scales[np.arange(len(draws)) % 100] * (draws - math.log(2)))
+    assert np.quantile(mixed, level) == pytest.approx(10 + excess["ms"] + 10 * excess["relative"], rel=0.02)
+
+
+def test_a_mixture_of_one_kind_of_path_is_that_path() -> None:
+    medians = np.array([10.0, 100.0])
+    excess = spread.mixture_excess(medians, np.full(2, 0.2), 0.9)
+    assert excess == {"ms": 0, "relative": pytest.approx(math.exp(0.2 * math.log(5)) - 1)}
+    absolute = spread.mixture_excess(medians, np.log1p(3 / medians) / math.log(5), 0.9)
+    assert absolute == {"ms": pytest.approx(3), "relative": 0}
 
 
 def test_too_few_scattered_paths_are_an_error() -> None:
     with pytest.raises(TrainingError, match=r"only 10 rows say how measurements scatter .*at least 20"):
-        spread.fit(typed(*scattered(0.1, "server", 10)))
+        spread.fit(typed(*scattered("server", 10)))
+
+
+# Whether p90 and p99 hold
+
+
+def test_the_expected_share_below_a_time_is_that_of_the_exponential() -> None:
+    scale = 0.2
+    p95 = 8.0 * math.exp(scale * math.log(10))
+    rows = typed(*[row(rtt_p95_ms=p95, n=1e9)] * 4, row())
+    times = [8.0, 8.0 * math.exp(scale * math.log(5)), 8.0 * math.exp(scale * math.log(50)), 1.0, 8.0]
+    found = reliability.expected_below(rows, times)
+    assert found[:4] == pytest.approx([0.5, 0.9, 0.99, 0.0])
+    assert np.isnan(found[4])
+
+
+def test_a_measured_p95_is_compared_as_it_is() -> None:
+    rows = typed(row(rtt_p95_ms=9.0, n=10.0), row(rtt_p95_ms=9.0, n=10.0), row(rtt_p95_ms=9.0, n=3.0), row())
+    found = reliability.p95_below(rows, [9.0, 8.9, 9.0, 9.0])
+    assert found[:2].tolist() == [1, 0]
+    assert np.isnan(found[2:]).all()
+
+
+def test_reliability_is_a_mean_per_kind_over_rows_that_say_something() -> None:
+    rows = pd.DataFrame(
+        {
+            "kind": ["wifi", "wifi", "wired", "wifi"],
+            "below_p90": [0.8, 1.0, 0.9, np.nan],
+            "below_p99": [0.9, 1.0, 1.0, np.nan],
+            "p95_below_p99": [0.0, 1.0, np.nan, np.nan],
+        }
+    )
+    found = reliability.reliability(rows)
+    assert found["wifi"] == {
+        "rows": 2, "below_p90": pytest.approx(0.9), "below_p99": 0.95, "p95_rows": 2, "p95_below_p99": 0.5,
+    }  # fmt: skip
+    assert (found["wired"]["p95_rows"], found["wired"]["p95_below_p99"]) == (0, None)
+
+
+# What training saw
+
+
+def test_seen_regions_are_near_places_and_hide_them() -> None:
+    def cells(*places: tuple[float, float]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        regions = schemas.seen_regions(np.array(places))
+        assert (regions["within_km"], len(regions["cells"])) == (1000.0, 648)
+        return np.unpackbits(np.frombuffer(bytes.fromhex(regions["cells"]), np.uint8)).reshape(36, 72)
+
+    paris = cells((48.86, 2.35))
+    assert paris[27, 36] == 1
+    assert 10 < paris.sum() < 20
+    assert paris[:, :34].sum() == paris[:, 41:].sum() == 0
+    # The same cells for a place some kilometres away, and both sides of the antimeridian.
+    assert (paris == cells((49.1, 2.2))).all()
+    fiji = cells((-17.0, 179.0))
+    assert fiji[14, 71] == fiji[14, 0] == 1
+
+
+def test_seen_pairs_are_unordered_and_known_at_both_ends() -> None:
+    rows = typed(row(src_access="wifi"), row(dst_access="wifi"), row(src_access=None, dst_access="wired"), row())
+    assert schemas.seen_pairs(rows, ("src_access", "dst_access")) == {
+        "fields": ["src_access", "dst_access"],
+        "pairs": [["server", "server"], ["server", "wifi"]],
+    }
 
 
 # Calibration

@@ -293,6 +293,8 @@ fn field_label(field: &str) -> Cow<'_, str> {
     let (end, part) = match field.split_once('_') {
         Some(("src", part)) => ("From", part),
         Some(("dst", part)) => ("To", part),
+        _ if field == "src" => return "From".into(),
+        _ if field == "dst" => return "To".into(),
         _ => return field.into(),
     };
     let part = match part {
@@ -351,8 +353,8 @@ mod tests {
 
     #[test]
     fn fields_are_named_as_on_the_page() {
-        let labels = ["src_lat", "dst_access", "src_tier", "distance_km", "rows"].map(field_label);
-        assert_eq!(labels, ["From, latitude", "To, connected by", "From, tier", "Distance", "rows"]);
+        let labels = ["src_lat", "dst_access", "src_tier", "src", "dst", "distance_km", "rows"].map(field_label);
+        assert_eq!(labels, ["From, latitude", "To, connected by", "From, tier", "From", "To", "Distance", "rows"]);
     }
 
     #[test]

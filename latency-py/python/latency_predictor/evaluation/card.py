@@ -244,7 +244,26 @@ def _coverage_cells(found: dict[str, Any]) -> list[str]:
 
 
 def _measurement(result: dict[str, Any]) -> list[str]:
-    return []
+    rows = [
+        [
+            kind,
+            f"{found['rows']:,}",
+            f"{found['below_p90']:.1%}",
+            f"{found['below_p99']:.1%}",
+            f"{found['p95_rows']:,}" if found["p95_rows"] else "",
+            "" if found["p95_below_p99"] is None else f"{found['p95_below_p99']:.1%}",
+        ]
+        for kind, found in result["measurements"].items()
+    ]
+    return [
+        "## One measurement on unseen places",
+        "",
+        "The share of a path's measurements below `p90_ms` and `p99_ms` that its median and scatter let expect, as a mean",
+        "over paths: 90 % and 99 % are meant, the second an extrapolation. Beside it what was measured: how many paths of",
+        "more than three measurements have a 95 % quantile below `p99_ms`.",
+        "",
+        *_table(["paths", "rows", "below p90", "below p99", "rows with a p95", "p95 below p99"], rows),
+    ]
 
 
 def _hidden_labels(result: dict[str, Any]) -> list[str]:
@@ -321,7 +340,8 @@ def _meaning() -> list[str]:
         "- `p50_ms` is the path's median RTT, `low_ms`..`high_ms` a 90 % interval for that median: quantile regression,",
         "  made to hold on unseen places by conformal offsets from held-out places.",
         "- `p90_ms` and `p99_ms` are about one measurement: the path's uncertainty convolved with how measurements scatter",
-        "  around a path's median. `p99_ms` is an extrapolation: no source holds a 99 % quantile.",
+        "  around a path's median, learned from min/avg/max and 95 % quantiles: for each quantile a time plus a share of the",
+        "  median, by the kind of end that scatters more. `p99_ms` is an extrapolation: no source holds a 99 % quantile.",
         "- Nothing is predicted below the floor, light in fibre along the great circle.",
     ]
 
@@ -335,7 +355,10 @@ def _limits(result: dict[str, Any]) -> list[str]:
         "- Starlink, cellular and Wi-Fi were seen at one end only, against cloud servers.",
         "- The recipe was chosen while looking at the folds by place, so their figures flatter a little. Countries and data",
         "  sets held out were not looked at for that.",
-        "- A value outside what training saw is answered with the warning `OUT_OF_RANGE`.",
+        "- How homes of unknown technology scatter (`residential`) was not measured: they are taken as the mean of wired",
+        "  and Wi-Fi homes.",
+        "- What lies outside what training saw is answered with the warning `OUT_OF_RANGE`: values, distances, parts of the",
+        "  Earth without data, and technologies of the two ends that were never seen together.",
     ]
 
 

@@ -16,6 +16,7 @@ from ..training import calibration, paths, recipes
 from ..training.paths import CrossFit, Report
 from . import baselines, bootstrap, features, held_out, metrics, selection, smoothness, strata
 from .held_out import MODEL, QUICK
+from .reliability import reliability
 from .studies import ablations, learning_curve, noise_ceiling
 
 Floats = npt.NDArray[np.float64]
@@ -77,6 +78,7 @@ def evaluate(
         "interval": intervals(rows),
         "interval_by_split": {name: interval_of(part) for name, part in predictions.items()},
         "pinball": pinballs(rows),
+        "measurements": reliability(rows),
         "selection": selections(selection.with_client(rows, seen)),
         "smoothness": smoothness.falls(predictor, starts),
         "importance": pd.DataFrame(importance).mean().to_dict(),

@@ -24,7 +24,9 @@ from ..training import boosters as xgb
 from ..training import calibration, paths
 from ..training.fit import Fit, to_target_space
 from ..training.paths import ENDS, LABELS, Report
+from ..training.spread import path_kind
 from . import baselines, strata
+from .reliability import expected_below, p95_below
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,8 +118,8 @@ def predict(table: pd.DataFrame, held: HeldOut, fitted: Fit, hide_labels: bool =
     """What a fit to the training rows, and each baseline, say about the rows held out.
 
     One row per row asked: `fold`, `case`, `dataset`, `src`, `dst` (places), coordinates, the strata, `actual`, one
-    column per method with its p50, the model's `low_ms`, `high_ms`, `p90_ms`, `p99_ms`, and with `hide_labels` one
-    column per entry of `HIDDEN`.
+    column per method with its p50, the model's `low_ms`, `high_ms`, `p90_ms`, `p99_ms`, what `reliability` needs, and
+    with `hide_labels` three columns per entry of `HIDDEN`.
     """
     asked = held.case != ""
     train, test = table[held.train], table[asked]
@@ -131,7 +133,10 @@ def predict(table: pd.DataFrame, held: HeldOut, fitted: Fit, hide_labels: bool =
             "dataset": test["dataset"],
             **{end: split.places(test[f"{end}_lat"], test[f"{end}_lon"]).to_numpy() for end in ENDS},
             **{name: test[name] for name in tidy.COORDINATES},
-            **{name: test[name] for name in ("rtt_max_ms", "rtt_p95_ms", "n")},
+            "kind": path_kind(test),
+            "below_p90": expected_below(test, answer["p90_ms"]),
+            "below_p99": expected_below(test, answer["p99_ms"]),
+            "p95_below_p99": p95_below(test, answer["p99_ms"]),
             "actual": test["rtt_ms"],
             **{name: answer[name].astype(float) for name in NUMBERS},
             MODEL: answer["p50_ms"].astype(float),

@@ -33,7 +33,7 @@ ITERATIONS = 200
 def fit(rows: pd.DataFrame, cable_ms: Floats, weight: Floats) -> dict[str, Any]:
     """The `last_mile` part of a schema, from tidy rows and their RTT along the cables, ms.
 
-    A kind that no row has gets a factor of 1 and the ms that the fit starts from.
+    A kind that no row has is taken for a missing one.
     """
     counts = _counts(rows)
     target = np.log(rows["rtt_ms"].to_numpy(float))
@@ -66,6 +66,8 @@ def fit(rows: pd.DataFrame, cable_ms: Floats, weight: Floats) -> dict[str, Any]:
         for index, kind in enumerate(KINDS)
     }
     missing = stretches.pop(MISSING)
+    seen = counts.any(axis=0)
+    stretches = {kind: stretch if seen[KINDS.index(kind)] else missing for kind, stretch in stretches.items()}
     return {"fields": list(FIELDS), "kinds": stretches, "missing": missing}
 
 

@@ -18,6 +18,7 @@ UNTUNED = xgb.Recipe(
     ),
     max_depth=5,
     colsample=0.5,
+    max_bin=64,
 )
 """Where the search starts."""
 

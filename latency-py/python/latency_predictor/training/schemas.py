@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..data import table as tidy
+from ..data.geo import great_circle_km
 from ..errors import TrainingError
 from .cables import Cables
 from .last_mile import ADD_MS as LAST_MILE_ADD_MS
@@ -26,6 +28,10 @@ CABLE_ADD_MS = 5.0
 CONTINENTS = ("AF", "AS", "EU", "NA", "OC", "SA")
 CLOUDS = ("aws", "azure", "gcp")
 MAX_CATEGORIES = 64
+REGION_DEGREES = 5.0
+"""The side of a cell of the grid of regions, as `schema.rs` reads it."""
+REGION_WITHIN_KM = 1000.0
+"""Far enough that a continent with data has no holes, near enough that Greenland's ice and the Sahara are outside."""
 
 COORDINATE_NAMES = {
     "src_lat": {"src_lat", "src_latitude", "source_lat", "source_latitude", "client_lat", "client_latitude"},
@@ -199,7 +205,7 @@ def table_field(column: str, values: pd.Series) -> dict[str, Any]:
 
 
 def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any = None) -> None:
-    """Writes into the schema what training saw: ranges of numbers, categories, distances."""
+    """Writes into the schema what training saw: ranges of numbers, categories, pairs of them, regions, distances."""
     for field in schema["fields"]:
         present = rows[field["name"]].dropna()
         if field["type"] == "number":
@@ -210,7 +216,33 @@ def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any 
             field["seen"] = [low, high]
         else:
             field["seen"] = [word for word in field["categories"] if (present == word).any()]
+    if {"src_access", "dst_access"} <= {field["name"] for field in schema["fields"] if field["type"] == "category"}:
+        schema["seen_pairs"] = seen_pairs(rows, ("src_access", "dst_access"))
+    if "coordinates" in schema:
+        names = schema["coordinates"]
+        ends = [rows[[names[f"{end}_lat"], names[f"{end}_lon"]]].to_numpy(float) for end in ENDS]
+        schema["coordinates"] = names | {"seen_regions": seen_regions(np.concatenate(ends))}
     if "coordinates" in schema and distances_km is not None:
-        schema["coordinates"] = schema["coordinates"] | {
+        schema["coordinates"] |= {
             "seen_distance_km": [round(float(distances_km.min()), 1), round(float(distances_km.max()), 1)]
         }
+
+
+def seen_pairs(rows: pd.DataFrame, fields: tuple[str, str]) -> dict[str, Any]:
+    """Which categories of two fields occur together, whichever end has which."""
+    together = rows[list(fields)].dropna()
+    pairs = {tuple(sorted(pair)) for pair in together.drop_duplicates().itertuples(index=False, name=None)}
+    return {"fields": list(fields), "pairs": [list(pair) for pair in sorted(pairs)]}
+
+
+def seen_regions(places: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """The cells whose middle lies near one of these places (latitude, longitude), one bit each: no place can be read
+    from them.
+    """
+    middles = np.arange(REGION_DEGREES / 2, 360, REGION_DEGREES)
+    lat, lon = np.meshgrid(middles[middles < 180] - 90, middles - 180, indexing="ij")
+    near = np.zeros(lat.shape, dtype=bool)
+    # To whole degrees: a large table has more places than that matters.
+    for place in np.unique(places.round(), axis=0):
+        near |= great_circle_km(lat, lon, *place) <= REGION_WITHIN_KM
+    return {"within_km": REGION_WITHIN_KM, "cells": np.packbits(near).tobytes().hex()}

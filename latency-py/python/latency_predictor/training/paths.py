@@ -102,7 +102,7 @@ def fit_paths(table: pd.DataFrame, progress: xgb.Progress | None = None) -> Fit:
     """One fit on all rows of a tidy table."""
     merged = merge_directions(table)
     schema = schemas.paths_schema(cables.fit(far_servers(merged), cables.load_hub_map()))
-    schemas.describe_seen(schema, merged, floor_distance_km(merged))
+    schemas.describe_seen(schema, both_directions(merged), floor_distance_km(merged))
     weight = row_weights(merged)
     masked = mask_labels(merged)
     rows = pd.concat([merged, masked], ignore_index=True)
@@ -133,6 +133,12 @@ def merge_directions(table: pd.DataFrame) -> pd.DataFrame:
     first["rtt_ms"] = np.exp(groups["log_rtt"].mean().to_numpy())
     first["weight"] = groups["weight"].mean().to_numpy()
     return first[list(table.columns)]
+
+
+def both_directions(table: pd.DataFrame) -> pd.DataFrame:
+    """Each row, and each row with its ends swapped: what training saw at one end, it saw at the other."""
+    there, back = ([f"{end}_{column}" for end in ends for column in END_COLUMNS] for ends in (ENDS, ENDS[::-1]))
+    return pd.concat([table, table.rename(columns=dict(zip(there, back, strict=True)))], ignore_index=True)
 
 
 def row_weights(table: pd.DataFrame) -> Floats:

@@ -266,11 +266,16 @@ impl PairPlan {
         let pairs = schema.seen_pairs.as_ref()?;
         let [src, dst] = &pairs.fields;
         let (src_words, dst_words) = (schema.categories(src)?, schema.categories(dst)?);
-        let seen = |src: &String| dst_words.iter().map(|dst| pairs.contain(src, dst)).collect();
-        Some(Self {
-            fields: [schema.field_index(src)?, schema.field_index(dst)?],
-            seen: src_words.iter().map(seen).collect(),
-        })
+        let mut seen = vec![vec![false; dst_words.len()]; src_words.len()];
+        let code = |words: &[String], word: &String| words.iter().position(|other| other == word);
+        for [a, b] in &pairs.pairs {
+            for (src, dst) in [(a, b), (b, a)] {
+                if let Some((src, dst)) = code(src_words, src).zip(code(dst_words, dst)) {
+                    seen[src][dst] = true;
+                }
+            }
+        }
+        Some(Self { fields: [schema.field_index(src)?, schema.field_index(dst)?], seen })
     }
 
     /// The categories of a row that training did not see together. A missing one goes with every other.

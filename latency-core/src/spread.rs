@@ -48,12 +48,18 @@ impl EndPlan {
         let (access, ways) = words(&end.access)?;
         let (provider, hosts) = end.provider.as_ref().and_then(|name| words(name)).unzip();
         let hosts = hosts.unwrap_or_else(|| vec![None]);
-        let quantiles = |way: Option<&String>, host: Option<&String>| {
-            let kind = way.and_then(|way| spread.kinds.iter().find(|kind| kind.fits(way, host.map(String::as_str))));
-            kind.map_or(spread.unknown, |kind| SpreadQuantiles { p90: kind.p90, p99: kind.p99 })
-        };
-        let quantiles = ways.iter().flat_map(|way| hosts.iter().map(|host| quantiles(*way, *host))).collect();
-        Some(Self { access, provider, quantiles })
+        let mut quantiles = vec![spread.unknown; ways.len() * hosts.len()];
+        // Backwards: the first kind that fits counts.
+        for kind in spread.kinds.iter().rev() {
+            let hosted: Vec<_> = hosts.iter().map(|host| kind.fits_provider(host.map(String::as_str))).collect();
+            for (way, row) in ways.iter().zip(quantiles.chunks_mut(hosts.len())) {
+                if way.is_some_and(|way| kind.fits_access(way)) {
+                    let own = SpreadQuantiles { p90: kind.p90, p99: kind.p99 };
+                    row.iter_mut().zip(&hosted).filter(|(_, fits)| **fits).for_each(|(cell, _)| *cell = own);
+                }
+            }
+        }
+        Some(Self { access, provider, quantiles: quantiles.into() })
     }
 
     fn of(&self, fields: &[f64]) -> &SpreadQuantiles {

@@ -128,6 +128,18 @@ fn a_feature_and_the_spread_have_a_field_per_end() {
 }
 
 #[test]
+fn a_spread_has_at_most_a_hundred_kinds_and_a_thousand_pairs_are_seen() {
+    let many = refuse(|schema| schema["spread"]["kinds"] = json!(vec![schema["spread"]["kinds"][0].clone(); 101]));
+    assert_eq!(many, "found 101 kinds of up to 2 categories in the spread; allowed: up to 100, of up to 1000");
+    let long = refuse(|schema| schema["spread"]["kinds"][0]["access"] = json!(vec!["radio"; 1001]));
+    assert!(long.starts_with("found 1 kinds of up to 1001 categories in the spread;"), "{long}");
+    let pairs = refuse(|schema| {
+        schema["seen_pairs"] = json!({"fields": ["link", "link"], "pairs": vec![["radio", "fibre"]; 1001]});
+    });
+    assert_eq!(pairs, "found 1001 seen pairs; allowed: up to 1000");
+}
+
+#[test]
 fn hubs_are_at_most_five_hundred() {
     let many = refuse(|schema| {
         schema["hubs"] = (0..501).map(|index| json!({"name": format!("hub {index}"), "lat": 0, "lon": 0})).collect();

@@ -418,9 +418,9 @@ def test_a_value_outside_of_training_is_answered_with_a_warning(predictor: Predi
 
 
 def test_a_place_far_from_all_data_is_answered_with_a_warning(predictor: Predictor) -> None:
-    (warning,) = predictor.predict("Paris", "62,129.7").warnings
+    (warning,) = predictor.predict("Paris", "22.8,5.5").warnings
     assert (warning.code, warning.field) == ("OUT_OF_RANGE", "dst")
-    assert "found 62,129.7; training saw no place within about 1000 km" in warning.message
+    assert "found 22.8,5.5; training saw no place within about 1000 km" in warning.message
 
 
 def test_technologies_never_seen_together_are_answered_with_a_warning(predictor: Predictor) -> None:

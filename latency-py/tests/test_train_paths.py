@@ -408,6 +408,12 @@ def test_seen_regions_are_near_places_and_hide_them() -> None:
     assert fiji[14, 71] == fiji[14, 0] == 1
 
 
+def test_what_was_seen_at_one_end_was_seen_at_the_other(model: bytes) -> None:
+    fields = {field["name"]: field.get("seen") for field in Predictor(model).schema["fields"]}
+    for name, seen in fields.items():
+        assert seen == fields[name.replace("src_", "dst_")]
+
+
 def test_seen_pairs_are_unordered_and_known_at_both_ends() -> None:
     rows = typed(row(src_access="wifi"), row(dst_access="wifi"), row(src_access=None, dst_access="wired"), row())
     assert schemas.seen_pairs(rows, ("src_access", "dst_access")) == {

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Schema;
 
+/// More pairs would make loading slow: each is looked for among all categories.
+const MAX_PAIRS: usize = 1000;
+
 /// Side of a cell, degrees.
 const CELL_DEGREES: f64 = 5.0;
 const COLUMNS: usize = 72;
@@ -118,6 +121,9 @@ impl SeenPairs {
     }
 
     pub(super) fn check(&self, schema: &Schema) -> Result<(), String> {
+        if self.pairs.len() > MAX_PAIRS {
+            return Err(format!("found {} seen pairs; allowed: up to {MAX_PAIRS}", self.pairs.len()));
+        }
         for name in &self.fields {
             let categories = schema.categories(name).unwrap_or_default();
             let unknown = self.pairs.iter().flatten().find(|word| !categories.contains(word));

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Schema, Transform};
+use super::{MAX_CATEGORIES, Schema, Transform};
+
+/// More kinds would make loading slow: each is compared with all categories.
+const MAX_KINDS: usize = 100;
 
 /// How one measurement scatters around its path's median.
 ///
@@ -89,8 +92,15 @@ impl SpreadKind {
     /// ```
     #[must_use]
     pub fn fits(&self, access: &str, provider: Option<&str>) -> bool {
-        let hosted = provider.is_some_and(|provider| self.provider.iter().any(|word| word == provider));
-        self.access.iter().any(|word| word == access) && (self.provider.is_empty() || hosted)
+        self.fits_access(access) && self.fits_provider(provider)
+    }
+
+    pub(crate) fn fits_access(&self, access: &str) -> bool {
+        self.access.iter().any(|word| word == access)
+    }
+
+    pub(crate) fn fits_provider(&self, provider: Option<&str>) -> bool {
+        self.provider.is_empty() || provider.is_some_and(|provider| self.provider.iter().any(|word| word == provider))
     }
 }
 
@@ -156,6 +166,14 @@ impl Spread {
     pub(super) fn check(&self, schema: &Schema) -> Result<(), String> {
         if schema.target.transform != Transform::Log {
             return Err("the spread needs the transform `log`".into());
+        }
+        let words = self.kinds.iter().map(|kind| kind.access.len().max(kind.provider.len())).max().unwrap_or_default();
+        if self.kinds.len() > MAX_KINDS || words > MAX_CATEGORIES {
+            return Err(format!(
+                "found {} kinds of up to {words} categories in the spread; allowed: up to {MAX_KINDS}, of up to \
+                 {MAX_CATEGORIES}",
+                self.kinds.len()
+            ));
         }
         let kinds = self.kinds.iter().flat_map(|kind| [kind.p90, kind.p99]);
         if !kinds.chain([self.unknown.p90, self.unknown.p99]).all(SpreadExcess::is_sound) {

@@ -121,7 +121,7 @@ def paths_schema(merged: pd.DataFrame, rows: pd.DataFrame, weight: Floats) -> di
     fitted = cables.fit(far_servers(merged), cables.load_hub_map())
     cable_ms = columns(schemas.paths_schema(fitted), [{"kind": "cable_ms"}], rows)[:, 0]
     schema = schemas.paths_schema(fitted, last_mile.fit(rows, cable_ms.astype(np.float64), weight))
-    schemas.describe_seen(schema, merged, floor_distance_km(merged))
+    schemas.describe_seen(schema, both_directions(merged), floor_distance_km(merged))
     return schema
 
 
@@ -148,6 +148,12 @@ def merge_directions(table: pd.DataFrame) -> pd.DataFrame:
     first["rtt_ms"] = np.exp(groups["log_rtt"].mean().to_numpy())
     first["weight"] = groups["weight"].mean().to_numpy()
     return first[list(table.columns)]
+
+
+def both_directions(table: pd.DataFrame) -> pd.DataFrame:
+    """Each row, and each row with its ends swapped: what training saw at one end, it saw at the other."""
+    there, back = ([f"{end}_{column}" for end in ends for column in END_COLUMNS] for ends in (ENDS, ENDS[::-1]))
+    return pd.concat([table, table.rename(columns=dict(zip(there, back, strict=True)))], ignore_index=True)
 
 
 def row_weights(table: pd.DataFrame) -> Floats:

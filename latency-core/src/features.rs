@@ -4,7 +4,7 @@ use crate::continents::Continent;
 use crate::encode::category_index;
 use crate::geo::{UnitVector, arc_km};
 use crate::hubs::{self, HubIndex};
-use crate::schema::{Cables, End, Feature, FieldKind, LastMile, Schema, Stretch};
+use crate::schema::{Cables, End, Feature, FieldKind, LastMile, Schema};
 
 /// The meridian from which [`End`] counts eastwards, degrees.
 const FIRST_MERIDIAN: f64 = -30.0;
@@ -67,9 +67,9 @@ struct CablePlan {
 
 #[derive(Debug)]
 struct LastMilePlan {
-    /// A field per end, with the stretch of each of its categories.
-    ends: Vec<(usize, Vec<Stretch>)>,
-    missing: Stretch,
+    /// A field per end, with the ms of each of its categories.
+    ends: Vec<(usize, Vec<f64>)>,
+    missing_ms: f64,
 }
 
 /// A batch's matrix, with the distances that predictions show.
@@ -134,7 +134,7 @@ impl FeaturePlan {
             if let Some(coordinates) = self.coordinates {
                 self.measure(coordinates.map(|index| row[index]), &mut measures);
                 if let Some(last_mile) = &self.last_mile {
-                    measures[at::PATH_MS] = last_mile.path_ms(measures[at::CABLE_MS], row);
+                    measures[at::PATH_MS] = measures[at::CABLE_MS] + last_mile.ms(row);
                 }
                 matrix.distances_km.push(measures[at::DISTANCE_KM]);
                 for (column, place) in &self.measured {
@@ -256,25 +256,18 @@ impl LastMilePlan {
     /// `schema` has been checked, so that each name in it is found.
     fn new(schema: &Schema, last_mile: &LastMile) -> Self {
         let end = |name: &String| {
-            let index = schema.field_index(name)?;
-            let FieldKind::Category { categories, .. } = &schema.fields[index].kind else { return None };
-            let stretches = categories.iter().map(|word| last_mile.kinds.get(word).copied());
-            Some((index, stretches.map(|found| found.unwrap_or(last_mile.missing)).collect()))
+            let ms = |word: &String| last_mile.ms.get(word).copied().unwrap_or(last_mile.missing_ms);
+            Some((schema.field_index(name)?, schema.categories(name)?.iter().map(ms).collect()))
         };
-        Self { ends: last_mile.fields.iter().filter_map(end).collect(), missing: last_mile.missing }
+        Self { ends: last_mile.fields.iter().filter_map(end).collect(), missing_ms: last_mile.missing_ms }
     }
 
-    /// The RTT along the cables, stretched and lengthened by the access at each end, ms.
-    fn path_ms(&self, cable_ms: f64, row: &[f64]) -> f64 {
-        // Both ends first, so that swapping them does not change the last bit.
-        let (mut both, mut added_ms) = (1.0, 0.0);
-        for (field, stretches) in &self.ends {
-            let found = category_index(row[*field]).and_then(|index| stretches.get(index));
-            let Stretch { factor, ms } = *found.unwrap_or(&self.missing);
-            both *= factor;
-            added_ms += ms;
-        }
-        cable_ms * both + added_ms
+    /// What the access at both ends of a row adds, ms.
+    fn ms(&self, row: &[f64]) -> f64 {
+        let end = |(field, ms): &(usize, Vec<f64>)| {
+            category_index(row[*field]).and_then(|index| ms.get(index)).copied().unwrap_or(self.missing_ms)
+        };
+        self.ends.iter().map(end).sum()
     }
 }
 
@@ -365,8 +358,7 @@ mod tests {
             },
             "last_mile": {
                 "fields": ["src_access", "dst_access"],
-                "kinds": {"server": {"factor": 1.0, "ms": 0.5}, "wifi": {"factor": 1.5, "ms": 20.0}},
-                "missing": {"factor": 1.25, "ms": 4.0}
+                "ms": {"server": 0.5, "wifi": 20.0}, "missing_ms": 4.0
             },
             "features": features,
             "target": {"name": "rtt_ms", "unit": "ms", "transform": "log"},
@@ -420,16 +412,16 @@ mod tests {
     }
 
     #[test]
-    fn access_at_both_ends_stretches_and_lengthens_the_way_along_the_cables() {
+    fn access_at_both_ends_adds_to_the_way_along_the_cables() {
         let features = json!([{"kind": "cable_ms"}, {"kind": "path_ms"}]);
         let path = [0.0, 0.0, 0.0, 10.0];
-        for (access, factor, ms) in [
-            ([Some("server"), Some("server")], 1.0, 1.0),
-            ([Some("wifi"), Some("server")], 1.5, 20.5),
-            ([Some("wifi"), None], 1.5 * 1.25, 24.0),
+        for (access, ms) in [
+            ([Some("server"), Some("server")], 1.0),
+            ([Some("wifi"), Some("server")], 20.5),
+            ([Some("wifi"), None], 24.0),
         ] {
             let found = row(&features, path, access);
-            assert!((found[1] - (found[0] * factor + ms)).abs() < 1e-5, "{access:?}: {found:?}");
+            assert!((found[1] - (found[0] + ms)).abs() < 1e-5, "{access:?}: {found:?}");
             let [src, dst] = access;
             assert_eq!(row(&features, [0.0, 10.0, 0.0, 0.0], [dst, src]), found, "{access:?} the other way round");
         }
@@ -477,8 +469,8 @@ mod tests {
         for (from, to, what) in [
             (r#""links":[[0,1,10.0]"#, r#""links":[[0,9,10.0]"#, "found a cable from hub 0 to hub 9"),
             ("[1,2,10.0],[3,2,10.0],[0,3,100.0]", "[1,2,10.0]", "found no cable to hub 3"),
-            (r#""factor":1.25"#, r#""factor":0.0"#, "found a last mile of factor 0 and 4 ms"),
-            (r#""kinds":{"server""#, r#""kinds":{"sever""#, "the last mile needs a category field `src_access`"),
+            (r#""missing_ms":4.0"#, r#""missing_ms":-4.0"#, "found a last mile of -4 ms"),
+            (r#""ms":{"server""#, r#""ms":{"sever""#, "the last mile needs a category field `src_access`"),
             (r#""nearest":1"#, r#""nearest":0"#, "a `nearest` from 1 to 4"),
             (r#""lat":0.0,"lon":30.0"#, r#""lat":95.0,"lon":30.0"#, "off the Earth"),
             (r#"{"kind":"distance_km"}"#, r#"{"kind":"detour","hub":4}"#, "needs hub 4"),

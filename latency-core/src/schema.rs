@@ -26,7 +26,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::last_mile::{LastMile, Stretch};
+pub use self::last_mile::LastMile;
 pub use self::seen::{SeenPairs, SeenRegions};
 pub use self::spread::{Spread, SpreadEnd, SpreadExcess, SpreadKind, SpreadQuantiles};
 use crate::continents::Continent;
@@ -89,7 +89,7 @@ pub struct Schema {
     /// How long signals take between hubs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cables: Option<Cables>,
-    /// What the access at each end does to the RTT along the cables.
+    /// What the access at each end adds to the RTT along the cables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_mile: Option<LastMile>,
     /// The columns of the matrix that the trees eat, in order.
@@ -381,7 +381,7 @@ pub enum Feature {
     /// RTT of the fastest way along the cables, ms: from one end to one of its nearest hubs, along links, and from one
     /// of the other end's nearest hubs to that end.
     CableMs,
-    /// `cable_ms` with the last mile at both ends, ms.
+    /// `cable_ms` and the last mile at both ends, ms.
     PathMs,
 }
 

@@ -12,9 +12,10 @@ from rich.console import Console
 from latency_predictor import Predictor, TrainingError
 from latency_predictor.data import split, synthetic
 from latency_predictor.data import table as tidy
+from latency_predictor.data.geo import great_circle_km
 from latency_predictor.evaluation import baselines, metrics, reliability
 from latency_predictor.evaluation.held_out import FIELDS
-from latency_predictor.training import boosters, cables, calibration, paths, schemas, spread
+from latency_predictor.training import boosters, cables, calibration, last_mile, paths, schemas, spread
 
 ONES = np.ones(4)
 
@@ -180,10 +181,37 @@ def test_a_small_set_weighs_the_root_of_its_size() -> None:
     assert weight[-1] / weight[0] == pytest.approx(3.0)
 
 
-def test_far_servers_are_servers_and_far() -> None:
-    near, wifi = row(dst_lat=10.0, dst_lon=20.1), row(src_access="wifi")
-    unknown = row(src_access=None)
-    assert len(paths.far_servers(typed(row(), near, wifi, unknown))) == 1
+def test_moved_ends_stay_near_and_on_the_globe() -> None:
+    rows = typed(*[row(src_lat=lat, src_lon=179.9, rtt_ms=5.0) for lat in np.linspace(-85, 85, 400)])
+    moved = paths.move_ends(rows)
+    km = great_circle_km(rows["src_lat"], rows["src_lon"], moved["src_lat"], moved["src_lon"])
+    # The length of two independent normals of 50 km each has a median of 1.18 times that.
+    assert np.median(km) == pytest.approx(1.18 * paths.MOVE_KM, rel=0.15)
+    assert moved["src_lon"].between(-180, 180).all()
+    assert (moved["src_lon"] < 0).any()
+    assert (moved["src_lat"].abs() <= 90).all()
+    untouched = [column for column in rows if column not in tidy.COORDINATES]
+    pd.testing.assert_frame_equal(moved[untouched], rows[untouched])
+
+
+# Last mile
+
+
+def test_the_ms_of_each_access_kind_are_found() -> None:
+    random = np.random.default_rng(1)
+    kinds = random.choice(["server", "wifi", "cellular"], (400, 2))
+    cable_ms = random.uniform(5, 200, 400)
+    true = {"server": 0.0, "wifi": 8.0, "cellular": 30.0}
+    rtt = cable_ms + [true[a] + true[b] for a, b in kinds] + last_mile.ADD_MS
+    rows = typed(*[row(src_access=a, dst_access=b, rtt_ms=ms) for (a, b), ms in zip(kinds, rtt, strict=True)])
+    found = last_mile.fit(rows, cable_ms, np.ones(400))
+    assert {kind: found["ms"][kind] for kind in true} == pytest.approx(true, abs=0.05)
+
+
+def test_an_access_kind_that_no_row_has_is_taken_for_a_missing_one() -> None:
+    rows = typed(*[row(src_access=None, rtt_ms=26.0 + index % 3) for index in range(30)])
+    found = last_mile.fit(rows, np.full(30, 10.0), np.ones(30))
+    assert found["ms"]["starlink"] == found["missing_ms"] > 5
 
 
 # Cables
@@ -207,6 +235,7 @@ def toy_paths(multiples: np.ndarray, constant_ms: float, rows: int = 600) -> pd.
             "src_lat": hubs.lat[src], "src_lon": hubs.lon[src],
             "dst_lat": hubs.lat[dst], "dst_lon": hubs.lon[dst],
             "rtt_ms": ways[src, dst] + constant_ms,
+            "src_access": "server", "dst_access": "server",
         }
     )  # fmt: skip
 
@@ -227,8 +256,42 @@ def test_links_without_measurements_keep_their_prior() -> None:
     without_north = rows[(rows["src_lat"] == 0) & (rows["dst_lat"] == 0)]
     found = cables.fit(without_north, hubs)
     multiples = found.link_ms / (hubs.link_km * cables.FLOOR_MS_PER_KM)
-    # The solver is iterative and stops early; without the prior the link would sit on a bound, 1 or 6.
-    assert multiples[3] == pytest.approx(cables.PRIOR_LINK, abs=0.2)
+    assert multiples[3] == pytest.approx(cables.PRIOR_LINK, abs=1e-6)
+
+
+def test_homes_tell_of_the_cables_too() -> None:
+    true = np.array([1.1, 1.4, 1.2, 1.3])
+    hubs = toy_map()
+    rows = toy_paths(true, constant_ms=4.0)
+    rows["src_access"] = np.where(np.arange(len(rows)) % 2 == 0, "residential", "server")
+    rows["rtt_ms"] += np.where(rows["src_access"] == "residential", 30.0, 0.0)
+    found = cables.fit(rows, hubs)
+    assert found.link_ms / (hubs.link_km * cables.FLOOR_MS_PER_KM) == pytest.approx(true, abs=0.03)
+    assert found.constant_ms == pytest.approx(4.0, abs=0.5)
+
+
+def test_rows_of_no_weight_do_not_count() -> None:
+    hubs = toy_map()
+    right, wrong = toy_paths(np.full(4, 1.2), 3.0, rows=200), toy_paths(np.full(4, 1.45), 3.0, rows=200)
+    both = pd.concat([right, wrong], ignore_index=True)
+    found = cables.fit(both, hubs, np.repeat([1.0, 0.0], 200))
+    assert found.link_ms == pytest.approx(cables.fit(right, hubs).link_ms, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_solution_in_a_box_is_the_least(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    root = random.normal(size=(30, 12))
+    matrix, right = root.T @ root + 0.1 * np.eye(12), random.normal(size=12) * 5
+    low, high = np.full(12, -0.2), np.full(12, 0.3)
+    x = cables.solve_in_box(matrix, right, low, high, np.zeros(12))
+    gradient = matrix @ x - right
+    assert ((x >= low) & (x <= high)).all()
+    # Nothing pulls a free unknown, and what is held is pulled outwards (Karush–Kuhn–Tucker).
+    free = (x > low) & (x < high)
+    assert np.abs(gradient[free]).max(initial=0) < 1e-9
+    assert (gradient[x == low] >= 0).all()
+    assert (gradient[x == high] <= 0).all()
 
 
 def test_no_link_is_faster_than_light_in_fibre() -> None:
@@ -239,9 +302,9 @@ def test_no_link_is_faster_than_light_in_fibre() -> None:
 
 def test_the_fastest_way_takes_the_shorter_of_two() -> None:
     hubs = cables.HubMap(list("abc"), np.zeros(3), np.arange(3.0), np.array([[0, 1], [1, 2], [0, 2]]))
-    ways, onward = cables.fastest_ways(hubs, np.array([1.0, 2.0, 9.0]))
+    ways, before = cables.fastest_ways(hubs, np.array([1.0, 2.0, 9.0]))
     assert ways.tolist() == [[0, 1, 3], [1, 0, 2], [3, 2, 0]]
-    assert onward[0, 2] == 1
+    assert before[0, 2] == 1
     split_map = cables.HubMap(list("abc"), np.zeros(3), np.arange(3.0), np.array([[0, 1]]))
     assert cables.fastest_ways(split_map, np.array([1.0]))[0][0, 2] == np.inf
 

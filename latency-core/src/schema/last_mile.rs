@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FieldKind, Schema};
+use super::Schema;
 
-/// What the access at both ends does to the RTT along the cables: `cable_ms` times the factor of each end, plus the ms
-/// of each. Training learns the numbers.
+/// What the access at each end adds to the RTT along the cables, ms. Training learns the numbers.
 ///
 /// ```
 /// let predictor = latency_core::Predictor::bundled()?;
 /// let last_mile = predictor.schema().last_mile.as_ref().expect("the bundled model knows access");
-/// assert!(last_mile.kinds["server"].ms < last_mile.kinds["cellular"].ms);
+/// assert!(last_mile.ms["server"] < last_mile.ms["cellular"]);
 /// # Ok::<(), latency_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,54 +21,27 @@ pub struct LastMile {
     /// The category fields that decide, one per end.
     pub fields: Vec<String>,
     /// Per category.
-    pub kinds: BTreeMap<String, Stretch>,
+    pub ms: BTreeMap<String, f64>,
     /// Where the category is missing.
-    pub missing: Stretch,
-}
-
-/// What one end's access does to the RTT along the cables.
-///
-/// ```
-/// use latency_core::schema::Stretch;
-///
-/// let stretch: Stretch = serde_json::from_str(r#"{"factor": 1.1, "ms": 20.0}"#)?;
-/// assert_eq!(stretch.ms, 20.0);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Stretch {
-    /// Multiplies the RTT along the cables.
-    pub factor: f64,
-    /// Added to it, ms.
-    pub ms: f64,
+    pub missing_ms: f64,
 }
 
 impl LastMile {
     /// What is wrong with it, if anything is.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), String> {
-        let sound = |stretch: &Stretch| {
-            stretch.factor.is_finite() && stretch.factor > 0.0 && stretch.ms.is_finite() && stretch.ms >= 0.0
-        };
-        if let Some(stretch) = self.kinds.values().chain([&self.missing]).find(|stretch| !sound(stretch)) {
-            return Err(format!(
-                "found a last mile of factor {} and {} ms; allowed: a factor above 0, and an RTT of at least 0",
-                stretch.factor, stretch.ms
-            ));
+        if let Some(ms) = self.ms.values().chain([&self.missing_ms]).find(|ms| !(ms.is_finite() && **ms >= 0.0)) {
+            return Err(format!("found a last mile of {ms} ms; allowed: numbers of at least 0"));
         }
         if !(1..=2).contains(&self.fields.len()) {
             return Err(format!("found {} fields in the last mile; allowed: one per end", self.fields.len()));
         }
         for name in &self.fields {
-            match schema.field(name).map(|field| &field.kind) {
-                Some(FieldKind::Category { categories, .. })
-                    if categories.iter().all(|category| self.kinds.contains_key(category)) => {}
-                _ => {
-                    return Err(format!(
-                        "the last mile needs a category field `{name}`, and a stretch for each of its categories"
-                    ));
-                }
+            let known =
+                schema.categories(name).is_some_and(|words| words.iter().all(|word| self.ms.contains_key(word)));
+            if !known {
+                return Err(format!(
+                    "the last mile needs a category field `{name}`, and the ms of each of its categories"
+                ));
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ from latency_predictor.training import tables
 
 OWN = Path(__file__).with_name("own.onnx")
 # Few small trees, which learn fast: the file is for tests, and each test that loads it should be quick.
-OUTPUTS = tuple(replace(output, rounds=8, eta=0.5) for output in tables.RECIPE.outputs)
+OUTPUTS = tuple(replace(output, rounds=8, eta=0.5, max_depth=2) for output in tables.RECIPE.outputs)
 
 
 def table() -> str:
@@ -33,7 +33,7 @@ def table() -> str:
 
 def model() -> bytes:
     """The model file, made by what `latency train --data` runs."""
-    tables.RECIPE = replace(tables.RECIPE, outputs=OUTPUTS, max_depth=2)
+    tables.RECIPE = replace(tables.RECIPE, outputs=OUTPUTS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "own.csv"
         path.write_text(table())

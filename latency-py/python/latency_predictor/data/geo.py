@@ -13,6 +13,8 @@ EARTH_RADIUS_KM = 6371.0088
 
 LIGHT_IN_VACUUM_KM_PER_MS = 299.792458
 LIGHT_IN_FIBRE_KM_PER_MS = LIGHT_IN_VACUUM_KM_PER_MS * 2 / 3
+FLOOR_MS_PER_KM = 2 / LIGHT_IN_FIBRE_KM_PER_MS
+"""RTT of light in fibre per km of great circle, there and back, ms."""
 
 
 def great_circle_km(
@@ -31,4 +33,4 @@ def great_circle_km(
 def floor_ms(frame: Any) -> npt.NDArray[np.float64]:
     """RTT in ms of light in fibre along the great circle between the ends of each row, there and back."""
     km = great_circle_km(frame["src_lat"], frame["src_lon"], frame["dst_lat"], frame["dst_lon"])
-    return 2 * km / LIGHT_IN_FIBRE_KM_PER_MS
+    return km * FLOOR_MS_PER_KM

@@ -73,7 +73,7 @@ def evaluate(
     result = {
         "rows": len(table),
         "folds": split.FOLDS,
-        "accuracy": {name: accuracy(part) for name, part in predictions.items()},
+        "accuracy": {name: accuracy(by_access(part) if name == "sets" else part) for name, part in predictions.items()},
         "hidden_labels": hidden_labels(rows),
         "interval": intervals(rows),
         "interval_by_split": {name: interval_of(part) for name, part in predictions.items()},
@@ -92,6 +92,13 @@ def evaluate(
 
 def _places(rows: pd.DataFrame) -> set[str]:
     return {place for end in paths.ENDS for place in split.places(rows[f"{end}_lat"], rows[f"{end}_lon"])}
+
+
+def by_access(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, and those of sets with several access kinds once more under a name with the kind, as `ripe wired`."""
+    kinds = rows.groupby("dataset")["access"].transform("nunique")
+    mixed = rows[kinds > 1]
+    return pd.concat([rows, mixed.assign(dataset=mixed["dataset"] + " " + mixed["access"])], ignore_index=True)
 
 
 def accuracy(rows: pd.DataFrame) -> Groups:

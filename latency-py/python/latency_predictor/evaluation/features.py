@@ -13,7 +13,7 @@ from ..training.last_mile import ADD_MS as LAST_MILE_ADD_MS
 from ..training.schemas import CABLE_ADD_MS
 
 SEED = 17
-CABLES, LAST_MILE = "RTT along cables", "last mile on top of the cables"
+CABLES, LAST_MILE = "RTT along cables", "RTT along cables with last mile"
 
 
 def group_of(feature: dict[str, Any]) -> str:

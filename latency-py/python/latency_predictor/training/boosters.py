@@ -25,43 +25,43 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Output:
-    """One output: its name, the quantile that it predicts, how many trees it may use, and how much each corrects."""
+    """One output: its name, the quantile that it predicts, and what XGBoost is told for it."""
 
     name: str
     quantile: float
     rounds: int
     eta: float = 0.1
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What XGBoost is told."""
-
-    outputs: tuple[Output, ...]
     max_depth: int = 6
     min_child_weight: float = 2.0
     subsample: float = 0.8
     colsample: float = 1.0
     reg_lambda: float = 1.0
     max_bin: int = 256
-    threads: int = THREADS
 
-    def parameters(self, output: Output) -> dict[str, Any]:
-        """XGBoost's parameters for one output."""
+    def parameters(self, threads: int) -> dict[str, Any]:
+        """XGBoost's parameters."""
         return {
             "objective": "reg:quantileerror",
-            "quantile_alpha": output.quantile,
+            "quantile_alpha": self.quantile,
             "tree_method": "hist",
             "max_depth": self.max_depth,
-            "eta": output.eta,
+            "eta": self.eta,
             "min_child_weight": self.min_child_weight,
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,
             "reg_lambda": self.reg_lambda,
             "max_bin": self.max_bin,
             "seed": SEED,
-            "nthread": self.threads,
+            "nthread": threads,
         }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The outputs of a model."""
+
+    outputs: tuple[Output, ...]
+    threads: int = THREADS
 
 
 def train(
@@ -72,15 +72,18 @@ def train(
     progress: Progress | None = None,
 ) -> list[xgboost.Booster]:
     """One booster per output of the recipe, for a target that is already in target space."""
-    data = xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=recipe.threads, max_bin=recipe.max_bin)
-    return [_train_one(recipe, output, data, progress) for output in recipe.outputs]
+    data = {
+        bins: xgboost.QuantileDMatrix(matrix, target, weight=weight, nthread=recipe.threads, max_bin=bins)
+        for bins in sorted({output.max_bin for output in recipe.outputs})
+    }
+    return [_train_one(recipe, output, data[output.max_bin], progress) for output in recipe.outputs]
 
 
 def _train_one(
     recipe: Recipe, output: Output, data: xgboost.QuantileDMatrix, progress: Progress | None
 ) -> xgboost.Booster:
     callbacks = [_Report(output, progress)] if progress else None
-    return xgboost.train(recipe.parameters(output), data, output.rounds, callbacks=callbacks)
+    return xgboost.train(output.parameters(recipe.threads), data, output.rounds, callbacks=callbacks)
 
 
 class _Report(xgboost.callback.TrainingCallback):

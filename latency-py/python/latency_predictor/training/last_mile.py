@@ -1,7 +1,7 @@
-"""What the access at both ends does to the RTT along the cables: a factor and some ms per end, by access kind.
+"""What the access at both ends adds to the RTT along the cables: some ms per end, by access kind.
 
-The first guess that the trees correct: RTT ≈ cable RTT · factor · factor + ms + ms. Fitted to the logarithms by least
-absolute deviation, smoothed near zero so that L-BFGS can follow it.
+The first guess that the trees correct: RTT ≈ cable RTT + ms + ms. Fitted to the logarithms by least absolute deviation,
+smoothed near zero so that L-BFGS can follow it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ ADD_MS = 1.0
 """Added to the first guess, so that its logarithm is steady where it is small."""
 
 SMOOTH = 0.02
-RIDGE = 0.01
 START_MS = 2.0
-BOUNDS_LOG_FACTOR, BOUNDS_MS = (-1.0, 1.5), (0.0, 150.0)
+BOUNDS_MS = (0.0, 150.0)
 ITERATIONS = 200
 
 
@@ -35,44 +34,29 @@ def fit(rows: pd.DataFrame, cable_ms: Floats, weight: Floats) -> dict[str, Any]:
 
     A kind that no row has is taken for a missing one.
     """
-    counts = _counts(rows)
+    counts = count_ends(rows, KINDS)
     target = np.log(rows["rtt_ms"].to_numpy(float))
     share = weight / weight.sum()
-    kinds = len(KINDS)
 
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        log_factor, ms = parameters[:kinds], parameters[kinds:]
-        stretched = cable_ms * np.exp(counts @ log_factor)
-        guess = stretched + counts @ ms + ADD_MS
+    def loss(ms: Floats) -> tuple[float, Floats]:
+        guess = cable_ms + counts @ ms + ADD_MS
         error = np.log(guess) - target
         size = np.sqrt(error**2 + SMOOTH**2)
-        slope = share * error / size
-        gradient = np.concatenate(
-            [counts.T @ (slope * stretched / guess) + 2 * RIDGE * log_factor, counts.T @ (slope / guess)]
-        )
-        return float(share @ size + RIDGE * (log_factor**2).sum()), gradient
+        return float(share @ size), counts.T @ (share * error / size / guess)
 
-    start = np.concatenate([np.zeros(kinds), np.full(kinds, START_MS)])
+    start = np.full(len(KINDS), START_MS)
     found = scipy.optimize.minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[BOUNDS_LOG_FACTOR] * kinds + [BOUNDS_MS] * kinds,
-        options={"maxiter": ITERATIONS},
+        loss, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS_MS] * len(KINDS), options={"maxiter": ITERATIONS}
     ).x
-    stretches = {
-        kind: {"factor": round(float(np.exp(found[index])), 4), "ms": round(float(found[kinds + index]), 3)}
-        for index, kind in enumerate(KINDS)
-    }
-    missing = stretches.pop(MISSING)
-    seen = counts.any(axis=0)
-    stretches = {kind: stretch if seen[KINDS.index(kind)] else missing for kind, stretch in stretches.items()}
-    return {"fields": list(FIELDS), "kinds": stretches, "missing": missing}
+    seen = [total > 0 for total in counts.sum(axis=0)]
+    ms = {kind: round(float(found[index]), 3) for index, kind in enumerate(KINDS)}
+    known = {kind: ms[kind] if seen[index] else ms[MISSING] for index, kind in enumerate(KINDS)}
+    missing_ms = known.pop(MISSING)
+    return {"fields": list(FIELDS), "ms": known, "missing_ms": missing_ms}
 
 
-def _counts(rows: pd.DataFrame) -> Floats:
-    """How many ends of each row are of each kind."""
+def count_ends(rows: pd.DataFrame, kinds: tuple[str, ...]) -> Floats:
+    """How many ends of each row are of each kind of access, one column per kind; `missing` counts as one."""
     ends = [rows[field].astype(object).where(rows[field].notna(), MISSING).to_numpy() for field in FIELDS]
-    counts: Floats = np.stack([sum((end == kind).astype(float) for end in ends) for kind in KINDS], axis=1)
+    counts: Floats = np.stack([sum((end == kind).astype(float) for end in ends) for kind in kinds], axis=1)
     return counts

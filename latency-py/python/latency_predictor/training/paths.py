@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data import split
-from ..data.geo import floor_ms
+from ..data.geo import FLOOR_MS_PER_KM, floor_ms
 from ..errors import TrainingError
 from . import boosters as xgb
 from . import cables, calibration, last_mile, schemas, spread
@@ -34,7 +34,6 @@ MOVE_KM = 50.0
 MOVE_SEED = 3
 KM_PER_DEGREE = 111.2
 FAR_KM = 200.0
-FLOOR_MS_PER_KM = cables.FLOOR_MS_PER_KM
 MIN_PLACES = 20
 
 Report = Callable[[str], None]
@@ -118,7 +117,9 @@ def prepare_paths(
 
 def paths_schema(merged: pd.DataFrame, rows: pd.DataFrame, weight: Floats) -> dict[str, Any]:
     """The schema with the cables fitted to merged rows, and the last mile to these and their masked copies."""
-    fitted = cables.fit(far_servers(merged), cables.load_hub_map())
+    # Nearer ones are mostly last mile.
+    far = floor_distance_km(merged) > FAR_KM
+    fitted = cables.fit(merged[far], cables.load_hub_map(), row_weights(merged)[far])
     cable_ms = columns(schemas.paths_schema(fitted), [{"kind": "cable_ms"}], rows)[:, 0]
     schema = schemas.paths_schema(fitted, last_mile.fit(rows, cable_ms.astype(np.float64), weight))
     schemas.describe_seen(schema, both_directions(merged), floor_distance_km(merged))
@@ -189,12 +190,6 @@ def move_ends(table: pd.DataFrame) -> pd.DataFrame:
         moved[f"{end}_lat"] = np.clip(lat + north, -89, 89)
         moved[f"{end}_lon"] = (lon + east / np.cos(np.radians(lat)) + 540) % 360 - 180
     return moved
-
-
-def far_servers(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows between servers more than 200 km apart: those whose RTT is the cable's, not the last mile's."""
-    servers = table["src_access"].eq("server") & table["dst_access"].eq("server")
-    return table[servers & (floor_distance_km(table) > FAR_KM)]
 
 
 def floor_distance_km(table: pd.DataFrame) -> Floats:

@@ -25,6 +25,7 @@ DETOUR_HUB_NAMES = (
 CABLE_ADD_MS = 5.0
 """Added to the RTT along the cables where that is the first guess: near pairs have a last mile too."""
 
+LONGITUDE_LIMIT = 180.0
 CONTINENTS = ("AF", "AS", "EU", "NA", "OC", "SA")
 CLOUDS = ("aws", "azure", "gcp")
 MAX_CATEGORIES = 64
@@ -109,7 +110,7 @@ def geography(hubs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def coordinate_field(name: str, axis: str) -> dict[str, Any]:
     """A required coordinate in degrees."""
-    limit = 90.0 if axis == "lat" else 180.0
+    limit = 90.0 if axis == "lat" else LONGITUDE_LIMIT
     return {
         "name": name,
         "type": "number",
@@ -211,6 +212,9 @@ def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any 
         if field["type"] == "number":
             low, high = float(present.min()), float(present.max())
             if field.get("unit") == "degree":
+                if field["max"] == LONGITUDE_LIMIT:
+                    # A circle has no smallest and largest; the regions tell where there were places.
+                    continue
                 # People read it in warnings; a hundredth of a degree is a kilometre.
                 low, high = math.floor(low * 100) / 100, math.ceil(high * 100) / 100
             field["seen"] = [low, high]

@@ -21,13 +21,12 @@ Floats = npt.NDArray[np.float64]
 
 RECIPE = xgb.Recipe(
     outputs=(
-        xgb.Output("low_ms", 0.05, 80),
-        xgb.Output("p50_ms", 0.5, 120),
-        xgb.Output("high_ms", 0.95, 80),
-        xgb.Output("p90_ms", 0.90, 80),
-        xgb.Output("p99_ms", 0.99, 80),
-    ),
-    max_depth=5,
+        xgb.Output("low_ms", 0.05, 80, max_depth=5),
+        xgb.Output("p50_ms", 0.5, 120, max_depth=5),
+        xgb.Output("high_ms", 0.95, 80, max_depth=5),
+        xgb.Output("p90_ms", 0.90, 80, max_depth=5),
+        xgb.Output("p99_ms", 0.99, 80, max_depth=5),
+    )
 )
 MIN_ROWS = 50
 

@@ -158,7 +158,8 @@ impl FeaturePlan {
         }
         let distance_km = a.distance_km(b);
         measures[at::DISTANCE_KM] = distance_km;
-        measures[at::CABLE_MS] = self.cables.as_ref().map_or(f64::NAN, |cables| cables.cable_ms((west, a), (east, b)));
+        measures[at::CABLE_MS] =
+            self.cables.as_ref().map_or(f64::NAN, |cables| cables.cable_ms((west, a), (east, b), distance_km));
         self.detours.measure(a, b, distance_km, &mut measures[at::DETOURS_KM..]);
     }
 }
@@ -273,7 +274,7 @@ impl LastMilePlan {
 
 impl CablePlan {
     /// RTT of the fastest way along the cables, ms, between two positions in degrees and as vectors.
-    fn cable_ms(&self, west: ((f64, f64), UnitVector), east: ((f64, f64), UnitVector)) -> f64 {
+    fn cable_ms(&self, west: ((f64, f64), UnitVector), east: ((f64, f64), UnitVector), distance_km: f64) -> f64 {
         let joined = |((lat, lon), vector): ((f64, f64), UnitVector), found: &mut hubs::Nearest| {
             let count = self.hubs.nearest(lat, lon, vector, found);
             for (_, way) in &mut found[..count] {
@@ -283,7 +284,9 @@ impl CablePlan {
         };
         let (mut from, mut to) = ([(0, 0.0); hubs::MOST], [(0, 0.0); hubs::MOST]);
         let (from_count, to_count) = (joined(west, &mut from), joined(east, &mut to));
-        let mut fastest = f64::INFINITY;
+        // Neighbours need no hub: a city far from all of them does not reach itself over one.
+        let neighbours = from[0].0 == to[0].0;
+        let mut fastest = if neighbours { distance_km * self.access_ms_per_km } else { f64::INFINITY };
         for (from, from_km) in &from[..from_count] {
             for (to, to_km) in &to[..to_count] {
                 let way_ms = self.ways_ms[usize::from(*from) * self.count + usize::from(*to)];
@@ -430,6 +433,11 @@ mod tests {
     #[test]
     fn the_fastest_way_along_the_cables_counts() {
         let features = json!([{"kind": "cable_ms"}]);
+        // Two ends with the same nearest hub need none: 4 degrees of the equator, and the constant.
+        let near = row(&features, [5.0, 8.0, 5.0, 8.0], NO_ACCESS)[0];
+        assert!((near - 1.0).abs() < 1e-5, "{near}");
+        let beside = f64::from(row(&features, [0.0, 8.0, 0.0, 12.0], NO_ACCESS)[0]);
+        assert!((beside - (1.0 + 0.02 * 4.0 * 111.195_08)).abs() < 1e-3, "{beside}");
         // Exactly at the hubs: a–b–c–d takes 30 ms, the direct link 100.
         assert_eq!(row(&features, [0.0, 0.0, 0.0, 30.0], NO_ACCESS), [31.0]);
         assert_eq!(row(&features, [0.0, 30.0, 0.0, 0.0], NO_ACCESS), [31.0]);

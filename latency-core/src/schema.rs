@@ -379,7 +379,7 @@ pub enum Feature {
         hub: usize,
     },
     /// RTT of the fastest way along the cables, ms: from one end to one of its nearest hubs, along links, and from one
-    /// of the other end's nearest hubs to that end.
+    /// of the other end's nearest hubs to that end. Ends with the same nearest hub may also go straight.
     CableMs,
     /// `cable_ms` and the last mile at both ends, ms.
     PathMs,

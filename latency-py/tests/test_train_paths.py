@@ -16,6 +16,7 @@ from latency_predictor.data.geo import great_circle_km
 from latency_predictor.evaluation import baselines, metrics, reliability
 from latency_predictor.evaluation.held_out import FIELDS
 from latency_predictor.training import boosters, cables, calibration, last_mile, paths, schemas, spread
+from latency_predictor.training.fit import columns
 
 ONES = np.ones(4)
 
@@ -307,6 +308,29 @@ def test_the_fastest_way_takes_the_shorter_of_two() -> None:
     assert before[0, 2] == 1
     split_map = cables.HubMap(list("abc"), np.zeros(3), np.arange(3.0), np.array([[0, 1]]))
     assert cables.fastest_ways(split_map, np.array([1.0]))[0][0, 2] == np.inf
+
+
+def test_the_fit_goes_the_same_ways_as_the_core() -> None:
+    """What training fits is what predictions are made of: over hubs, and straight between neighbours."""
+    hubs = cables.load_hub_map()
+    random = np.random.default_rng(4)
+    lat, lon = random.uniform(-50, 65, 300), random.uniform(-180, 180, 300)
+    near = random.normal(0, 3, (2, 300)) * (np.arange(300) % 2)
+    rows = typed(
+        *[
+            row(src_lat=a, src_lon=b, dst_lat=a + north, dst_lon=float(np.clip(b + east, -180, 180)), rtt_ms=10.0)
+            for a, b, north, east in zip(lat, lon, *near, strict=True)
+        ]
+    )
+    multiples = random.uniform(1.1, 3.0, len(hubs.links))
+    unknowns = np.concatenate([multiples, [1.7, 2.5], np.zeros(len(cables.HOMES))])
+    fit = cables._Fit(rows, hubs, np.ones(len(rows)))
+    ways_ms, _ = cables.fastest_ways(hubs, fit.floor_ms * multiples)
+    expected = fit._enter(unknowns, ways_ms)[0]
+    fitted = cables.Cables(hubs, fit.floor_ms * multiples, 1.7 * cables.FLOOR_MS_PER_KM, 2.5)
+    found = columns(schemas.paths_schema(fitted), [{"kind": "cable_ms"}], rows)[:, 0]
+    # The schema rounds each link to a microsecond.
+    assert found == pytest.approx(expected, abs=0.03)
 
 
 def test_the_map_on_disk_is_one_piece() -> None:

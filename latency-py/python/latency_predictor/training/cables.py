@@ -1,6 +1,7 @@
 """A map of cables and land lines between hub cities, each link's RTT learned from measurements.
 
-RTT along the map = constant + access · (km from each end to its hub) + the links on the fastest way. In the fit
+RTT along the map = constant + access · (km from each end to its hub) + the links on the fastest way. Two ends with the
+same nearest hub may also go straight: constant + access · (km between them). In the fit
 alone, each end that is no server adds some ms by its kind of access: so homes tell of the cables too. Ways and
 RTTs depend on each other, so the fit goes back and forth: find the fastest ways, solve exactly for the RTTs by
 bounded ridge regression, weighted for relative absolute error (iteratively reweighted least squares), and step
@@ -132,6 +133,10 @@ class _Fit:
             near = np.argsort(km, axis=1, kind="stable")[:, :NEAREST]
             self.near.append(near)
             self.near_ms.append(np.take_along_axis(km, near, axis=1) * FLOOR_MS_PER_KM)
+        # Between ends with the same nearest hub: the floor's RTT.
+        straight = great_circle_km(*(paths[f"{end}_{axis}"] for end in ("src", "dst") for axis in ("lat", "lon")))
+        neighbours = self.near[0][:, 0] == self.near[1][:, 0]
+        self.straight_ms = np.where(neighbours, straight * FLOOR_MS_PER_KM, np.inf)
         # Per row and kind of home: how many ends are of that kind.
         self.homes = count_ends(paths, HOMES)
         self.links, homes = slice(0, links), len(HOMES)
@@ -172,9 +177,9 @@ class _Fit:
 
     def _enter(self, x: Floats, ways_ms: Floats) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
         """Of the fastest way of each row: its RTT, the hubs at its ends, and the floor's RTT to reach them."""
-        rows = len(self.rtt)
-        rtt, access = np.full(rows, np.inf), np.zeros(rows)
-        src, dst = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        # Going straight leads from a hub to itself: over no link.
+        rtt, access = x[self.access] * self.straight_ms, self.straight_ms
+        src, dst = self.near[0][:, 0], self.near[0][:, 0]
         for i in range(NEAREST):
             for j in range(NEAREST):
                 a, b = self.near[0][:, i], self.near[1][:, j]

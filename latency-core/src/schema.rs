@@ -439,7 +439,7 @@ pub struct Target {
 /// let predictor = latency_core::Predictor::bundled()?;
 /// let schema = predictor.schema();
 /// let base = schema.target.base.expect("the bundled model corrects a first guess");
-/// assert_eq!(schema.features[base.feature], Feature::CableMs);
+/// assert_eq!(schema.features[base.feature], Feature::PathMs);
 /// # Ok::<(), latency_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ import pytest
 
 from latency_predictor import Predictor
 from latency_predictor.data import synthetic
+from latency_predictor.data import table as tidy
 from latency_predictor.data.convert import Converted, convert
 from latency_predictor.data.fetch import fetch
 from latency_predictor.data.sources import Reference, load_reference, load_sources
@@ -50,6 +51,19 @@ def synthetic_table() -> pd.DataFrame:
 def cross(synthetic_table: pd.DataFrame) -> paths.CrossFit:
     """Five fits over the made-up table: seconds, so they are made once."""
     return paths.cross_fit(synthetic_table)
+
+
+def row(**values: Any) -> dict[str, Any]:
+    """A tidy row between two servers; the values given replace its own."""
+    return {
+        "dataset": "typed", "src_lat": 10.0, "src_lon": 20.0, "dst_lat": 30.0, "dst_lon": 40.0, "rtt_ms": 8.0,
+        "src_access": "server", "dst_access": "server", **values,
+    }  # fmt: skip
+
+
+def typed(*rows: dict[str, Any]) -> pd.DataFrame:
+    """A tidy table of such rows."""
+    return tidy.tidy(pd.DataFrame(list(rows)))
 
 
 def radio_table(rows: int = 600, seed: int = 1) -> pd.DataFrame:

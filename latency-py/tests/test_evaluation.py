@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import row, typed
 from latency_predictor import Predictor
 from latency_predictor.data import split, synthetic
-from latency_predictor.data import table as tidy
 from latency_predictor.data.geo import floor_ms
 from latency_predictor.evaluation import (
     baselines,
@@ -38,18 +38,6 @@ SMALL = replace(
     ),
 )
 """Fewer trees than the bundled model's: its way of judging is what is tested."""
-
-
-def row(**values: Any) -> dict[str, Any]:
-    """A tidy row between two servers; the values given replace its own."""
-    return {
-        "dataset": "typed", "src_lat": 10.0, "src_lon": 20.0, "dst_lat": 30.0, "dst_lon": 40.0, "rtt_ms": 8.0,
-        "src_access": "server", "dst_access": "server", **values,
-    }  # fmt: skip
-
-
-def typed(*rows: dict[str, Any]) -> pd.DataFrame:
-    return tidy.tidy(pd.DataFrame(list(rows)))
 
 
 @pytest.fixture(scope="module")

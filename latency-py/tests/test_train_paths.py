@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from conftest import row, typed
 from latency_predictor import Predictor, TrainingError
 from latency_predictor.data import split, synthetic
 from latency_predictor.data import table as tidy
@@ -26,18 +27,6 @@ def model(cross: paths.CrossFit, synthetic_table: pd.DataFrame) -> bytes:
     """The file of a fit on all rows."""
     fitted = paths.fit_paths(synthetic_table).with_offsets(cross.offsets())
     return fitted.with_provenance({"rows": len(synthetic_table)}).to_bytes()
-
-
-def row(**values: Any) -> dict[str, Any]:
-    """A tidy row between two servers; the values given replace its own."""
-    return {
-        "dataset": "typed", "src_lat": 10.0, "src_lon": 20.0, "dst_lat": 30.0, "dst_lon": 40.0, "rtt_ms": 8.0,
-        "src_access": "server", "dst_access": "server", **values,
-    }  # fmt: skip
-
-
-def typed(*rows: dict[str, Any]) -> pd.DataFrame:
-    return tidy.tidy(pd.DataFrame(list(rows)))
 
 
 # From rows to a file

@@ -174,7 +174,9 @@ def evaluate(
     table: TableOption = TABLE,
     output: Annotated[Path, typer.Option("--out", help="The figures to write (JSON).")] = Path("evaluation.json"),
     card: Annotated[Path | None, typer.Option(help="Also write the model card here (Markdown).")] = None,
-    figures: Annotated[Path | None, typer.Option(help="Also draw the card's pictures into this folder (SVG).")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also draw the card's pictures into this folder (SVG and PNG).")
+    ] = None,
     studies: Annotated[
         bool, typer.Option("--studies", help="Also the ablations and the learning curve: many more fits.")
     ] = False,

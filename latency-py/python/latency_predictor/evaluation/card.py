@@ -227,6 +227,13 @@ def _interval(result: dict[str, Any], pictures: str | None) -> list[str]:
     lines += [
         f"Coverage where the interval was not made for it: {others}.",
         "",
+        "Pinball loss of ln RTT, × 1,000:",
+        "",
+        *_table(
+            ["set", *(f"quantile {level}" for level in next(iter(result["pinball"].values())))],
+            [[name, *(f"{1000 * loss:.1f}" for loss in losses.values())] for name, losses in result["pinball"].items()],
+        ),
+        "",
         *_picture(pictures, "coverage.svg", "Coverage of the interval per stratum"),
         *_picture(pictures, "reliability.svg", "Reliability of the quantiles of the path's median"),
     ]

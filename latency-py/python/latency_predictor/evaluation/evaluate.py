@@ -206,7 +206,7 @@ def intervals(rows: pd.DataFrame) -> Groups:
 
 
 def pinballs(rows: pd.DataFrame) -> Groups:
-    """Pinball loss of ln RTT per data set and quantile, beside that of a constant quantile of ln(RTT / floor rule)."""
+    """Pinball loss of ln RTT per data set and quantile of the path's median."""
     return {
         str(dataset): {
             f"{quantile:g}": metrics.pinball(group["actual"].to_numpy(), group[column].to_numpy(), quantile)

@@ -201,13 +201,14 @@ def test_studies_train_again_without_features_and_with_fewer_places(table: pd.Da
 
 def test_place_effects_are_found_and_taken_away() -> None:
     random = np.random.default_rng(2)
-    effect = dict(zip("abcdefghij", random.normal(0, 0.3, 10), strict=True))
+    effect = dict(enumerate(random.normal(0, 0.3, 60)))
     ends = [(a, b) for a in effect for b in effect if a < b]
     frame = pd.DataFrame(ends, columns=["src", "dst"]).assign(dataset="typed", fold="0", predicted=100.0)
     frame["actual"] = 100 * np.exp(frame["src"].map(effect) + frame["dst"].map(effect))
     found = studies.noise_ceiling(frame, "predicted")["typed"]
     assert found["median_relative_error"] > 0.1
-    assert found["with_place_effects"] < 0.01
+    # Shrinkage leaves a little.
+    assert found["with_place_effects"] < 0.1 * found["median_relative_error"]
     # Noise that belongs to no place stays.
     frame["actual"] = 100 * np.exp(random.normal(0, 0.3, len(frame)))
     found = studies.noise_ceiling(frame, "predicted")["typed"]

@@ -90,7 +90,7 @@ def _accuracy(result: dict[str, Any], pictures: str | None) -> list[str]:
         "## How good it is",
         "",
         "Five folds by place: a fold's model saw no row that touches the fold's places. Figures are means over the folds, in",
-        "brackets a 90 % bootstrap over places. The rules are fitted per data set. The quick model is an untuned XGBoost on",
+        "brackets a 90 % Bayesian bootstrap over places. The rules are fitted per data set. The quick model is an untuned XGBoost on",
         "distance, coordinates, continents and labels; *over quick* is the ratio of the two median errors.",
         "",
         *_picture(
@@ -328,7 +328,7 @@ def _why(result: dict[str, Any], pictures: str | None) -> list[str]:
     smooth = result["smoothness"]
     lines += [
         "How far a better model could get: part of the error belongs to the unseen place itself (its network, its last mile),",
-        "which coordinates and labels do not tell. Taking away each end's mean residual on its other rows leaves:",
+        "which coordinates and labels do not tell. Taking away what each end's other rows share leaves:",
         "",
         *_table(["set", "median rel. error", "if each place's own effect were known"], rows),
         "",

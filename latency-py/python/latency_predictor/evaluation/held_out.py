@@ -42,7 +42,6 @@ HIDDEN = {
 """Labels that a caller may not know; the model is asked again without them."""
 
 
-HOMES_ONLY = ("poki",)
 FROM_OTHERS = "from the other sets"
 
 
@@ -72,17 +71,10 @@ def pairs(table: pd.DataFrame) -> list[HeldOut]:
 
 
 def sets(table: pd.DataFrame) -> list[HeldOut]:
-    """Each data set, predicted from the others.
-
-    `HOMES_ONLY` sets are trained on by none: with them, an end of unknown access would be taken for a home.
-    """
-    held = []
-    for name in sorted(table["dataset"].unique()):
-        own = (table["dataset"] == name).to_numpy()
-        train = ~own & ~table["dataset"].isin(HOMES_ONLY).to_numpy()
-        if train.any():
-            held.append(HeldOut(name, train, np.where(own, FROM_OTHERS, "")))
-    return held
+    """Each data set, predicted from the others."""
+    names = sorted(table["dataset"].unique())
+    own = {name: (table["dataset"] == name).to_numpy() for name in names}
+    return [HeldOut(name, ~own[name], np.where(own[name], FROM_OTHERS, "")) for name in names if len(names) > 1]
 
 
 def _by_ends(name: str, masks: split.EndSplit) -> HeldOut:

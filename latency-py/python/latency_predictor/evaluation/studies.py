@@ -24,8 +24,10 @@ Floats = npt.NDArray[np.float64]
 Adapt = Callable[[dict[str, Any]], dict[str, Any]]
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
-ROUNDS_OF_EFFECTS = 30
-MIN_ROWS = 5
+ROUNDS_OF_EFFECTS = 40
+HUBER = 0.05
+SHRINK_ROWS = 3.0
+"""An effect is believed as if so many rows without any stood beside the place's own."""
 
 
 def ablations(table: pd.DataFrame, recipe: xgb.Recipe, report: Report | None = None) -> dict[str, Any]:
@@ -91,8 +93,8 @@ def noise_ceiling(rows: pd.DataFrame, method: str) -> dict[str, Any]:
     known beforehand tells.
 
     Per data set: `median_relative_error` as predicted, and `with_place_effects` after taking away, for each end, the
-    mean residual of the end's *other* rows (ln actual − ln predicted = effect of one end + effect of the other + rest,
-    fitted by turns). What remains belongs to the pair.
+    residual that the end's *other* rows share (ln actual − ln predicted = effect of one end + effect of the other +
+    rest, fitted by turns). What remains belongs to the pair.
     """
     found = {}
     for dataset, group in rows.groupby("dataset"):
@@ -110,18 +112,27 @@ def noise_ceiling(rows: pd.DataFrame, method: str) -> dict[str, Any]:
 
 
 def _place_effects(residual: Floats, src: pd.Series, dst: pd.Series) -> Floats:
-    """The effects of both ends of each row, from the ends' other rows; 0 for ends with fewer than 5."""
+    """The effects of both ends of each row, from the ends' other rows, shrunk where these are few.
+
+    Rows far off count less (Huber weights): they belong to their pair.
+    """
     codes, places = pd.factorize(pd.concat([src, dst]))
     a, b = codes[: len(src)], codes[len(src) :]
+
+    def per_place(values: Floats) -> Floats:
+        both = np.bincount(a, values, len(places)) + np.bincount(b, values, len(places))
+        return np.asarray(both, dtype=np.float64)
+
     effect = np.zeros(len(places))
-    count = np.bincount(a, minlength=len(places)) + np.bincount(b, minlength=len(places))
     for _ in range(ROUNDS_OF_EFFECTS):
-        total = np.bincount(a, residual - effect[b], len(places)) + np.bincount(b, residual - effect[a], len(places))
+        left = residual - effect[a] - effect[b]
+        weight = np.minimum(1.0, HUBER / np.maximum(np.abs(left), 1e-9))
+        believed = per_place(weight) + SHRINK_ROWS
         # Half steps: both ends of a row move at once.
-        effect = 0.5 * effect + 0.5 * np.where(count >= MIN_ROWS, total / np.maximum(count, 1), 0.0)
-    own = np.zeros(len(residual))
-    for end, other in ((a, b), (b, a)):
-        rest = residual - effect[other]
-        without_row = (effect[end] * count[end] - rest) / np.maximum(count[end] - 1, 1)
-        own += np.where(count[end] >= MIN_ROWS, without_row, 0.0)
-    return own
+        own = per_place(weight * left) + (believed - SHRINK_ROWS) * effect
+        effect = 0.5 * effect + 0.5 * own / believed
+    left = residual - effect[a] - effect[b]
+    # Without the row itself, whose share in each of its ends is its weight.
+    from_others = [effect[end] - weight * (left + effect[end]) / believed[end] for end in (a, b)]
+    both: Floats = from_others[0] + from_others[1]
+    return both

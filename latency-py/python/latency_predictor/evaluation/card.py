@@ -333,9 +333,11 @@ def _why(result: dict[str, Any], pictures: str | None) -> list[str]:
         *_table(["set", "median rel. error", "if each place's own effect were known"], rows),
         "",
         f"Smoothness: along rays of {smooth['step_km']:.0f} km steps, p50 falls in {smooth['falls']:.0%} of the steps, by "
-        f"{smooth['median_fall']:.1%} in the median and by more than 5 % in {smooth['falls_above_5_percent']:.1%}. XGBoost's",
-        "monotone constraint does not hold for quantile objectives, and a further place can really be faster where a cable",
-        f"lands. Predictions below the floor: {smooth['below_the_floor']:.0%}. Crossed quantiles: {smooth['crossings']:.0%}.",
+        f"{smooth['median_fall']:.1%} in the median and by more than",
+        f"5 % in {smooth['falls_above_5_percent']:.1%}. XGBoost's monotone constraint does not hold for quantile objectives, "
+        "and a further place can",
+        f"really be faster where a cable lands. Predictions below the floor: {smooth['below_the_floor']:.0%}. Crossed "
+        f"quantiles: {smooth['crossings']:.0%}.",
     ]
     return lines
 
@@ -360,8 +362,8 @@ def _limits(result: dict[str, Any]) -> list[str]:
         "- Measured 2020 to 2026: the same 420 cloud pairs measured four years apart differ by 8.4 % in the median.",
         "- Residential rows are countries and US states, placed at their population-weighted centres.",
         "- Starlink, cellular and Wi-Fi were seen at one end only, against cloud servers.",
-        "- The recipe was chosen while looking at the folds by place, so their figures flatter a little. Countries and data",
-        "  sets held out were not looked at for that.",
+        "- The recipe was chosen while looking at the folds by place, so their figures flatter a little; countries and data",
+        "  sets held out were looked at to confirm.",
         "- How homes of unknown technology scatter (`residential`) was not measured: they are taken as the mean of wired",
         "  and Wi-Fi homes.",
         "- What lies outside what training saw is answered with the warning `OUT_OF_RANGE`: values, distances, parts of the",

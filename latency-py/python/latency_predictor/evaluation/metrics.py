@@ -1,4 +1,4 @@
-"""Metrics of RTT predictions, each with weights so that the bootstrap can resample places."""
+"""Metrics of RTT predictions, each with weights of the rows."""
 
 from __future__ import annotations
 

@@ -326,9 +326,9 @@ def test_the_bootstrap_draws_places() -> None:
     fold = pd.DataFrame({"src": ["a"] * 6, "dst": list("bcdefg")})
     errors = np.arange(6.0)
     found = bootstrap.interval([fold], [lambda weight: float(np.average(errors, weights=weight))])
-    assert found.low < errors.mean() < found.high
+    assert found[0] < errors.mean() < found[1]
     same = bootstrap.interval([fold], [lambda weight: 1.0])
-    assert same.as_list() == [1.0, 1.0]
+    assert same == [1.0, 1.0]
 
 
 def test_baselines_on_typed_rows() -> None:

@@ -7,7 +7,6 @@ shows another set, not another draw. Here each place gets a random weight instea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +19,7 @@ SEED = 3
 LEVEL = 0.90
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A 90 % interval of a figure."""
-
-    low: float
-    high: float
-
-    def as_list(self) -> list[float]:
-        """For JSON."""
-        return [self.low, self.high]
-
-
-def interval(folds: Sequence[pd.DataFrame], figures: Sequence[Callable[[Floats], float]]) -> Interval:
+def interval(folds: Sequence[pd.DataFrame], figures: Sequence[Callable[[Floats], float]]) -> list[float]:
     """90 % interval of the mean of a figure over folds, weighing the places `src` and `dst` of each fold's rows.
 
     `figures` has a function per fold from row weights to the figure. A row's weight is the product of its places'
@@ -51,4 +38,4 @@ def interval(folds: Sequence[pd.DataFrame], figures: Sequence[Callable[[Floats],
             values.append(figure(drawn[src] * drawn[dst]))
         means.append(np.mean(values))
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    return [float(low), float(high)]

@@ -33,7 +33,7 @@ def write_card(predictor: Predictor, result: dict[str, Any], pictures: str | Non
         _hidden_labels(result),
         _why(result, pictures),
         _meaning(),
-        _limits(result),
+        _limits(),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -355,7 +355,7 @@ def _meaning() -> list[str]:
     ]
 
 
-def _limits(result: dict[str, Any]) -> list[str]:
+def _limits() -> list[str]:
     return [
         "## Limits",
         "",

@@ -120,11 +120,11 @@ def accuracy(rows: pd.DataFrame) -> Groups:
             "rows": len(group),
             "methods": methods,
             "intervals": {
-                name: bootstrap.interval(folds, [_weighted(name, part, MODEL) for part in folds]).as_list()
+                name: bootstrap.interval(folds, [_weighted(name, part, MODEL) for part in folds])
                 for name in WITH_INTERVAL
             },
             "over_quick": found["median_relative_error"] / methods[QUICK]["median_relative_error"],
-            "over_quick_interval": bootstrap.interval(folds, [_over_quick(part) for part in folds]).as_list(),
+            "over_quick_interval": bootstrap.interval(folds, [_over_quick(part) for part in folds]),
         }
         result.setdefault(str(dataset), {})[str(case)] = entry
     return result

@@ -19,7 +19,7 @@ from . import metrics, strata
 from .held_out import MODEL, QUICK
 
 WIDTH = 7.2
-DARK, MIDDLE, PALE, WARN = "#0b6e99", "#7fb3c8", "#c9c9c9", "#c8553d"
+DARK, MIDDLE, PALE = "#0b6e99", "#7fb3c8", "#c9c9c9"
 SET_COLOURS = {"wondernetwork": "#0b6e99", "skyplane": "#3a9d6e", "ripe": "#c8553d", "poki": "#8a5fb0"}
 OTHER_COLOURS = ("#b08900", "#5f6f7a", "#a04d6b")
 LEVELS = np.linspace(0.05, 0.95, 19)

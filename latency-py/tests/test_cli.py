@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from conftest import radio_table
 from latency_predictor import Predictor, cli
+from latency_predictor.cli import console
 from latency_predictor.data import synthetic
 from latency_predictor.data import table as tidy
 from latency_predictor.training.export import Ensemble
@@ -43,8 +44,8 @@ def program(
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide consoles that follow the runner's streams."""
-    monkeypatch.setattr(cli, "out", Console(width=200))
-    monkeypatch.setattr(cli, "err", Console(stderr=True, width=200))
+    monkeypatch.setattr(console, "out", Console(width=200))
+    monkeypatch.setattr(console, "err", Console(stderr=True, width=200))
 
 
 @pytest.fixture

@@ -80,6 +80,11 @@ oldest: $(VENV)/.onnxruntime ## Test the core with the oldest ONNX Runtime that 
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
 
+.PHONY: bench-python
+bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matrix (minutes)
+	$(MAKE) wheel PROFILE=release
+	OMP_WAIT_POLICY=passive $(BIN)/python latency-py/benches/throughput.py
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check
@@ -94,6 +99,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 .PHONY: ci-full
 ci-full: lint features test fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
+	.ci/wheel
 	.ci/reproducible
 	.ci/fresh-clone
 

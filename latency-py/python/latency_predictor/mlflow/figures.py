@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,13 +35,19 @@ class Figure:
     good: bool
 
 
-def compare(champion: Mapping[str, float], challenger: Mapping[str, float], tolerance: float) -> list[Figure]:
-    """Every figure that both should have, by name. What one of them lacks is not allowed."""
+def compare(
+    champion: Mapping[str, float], challenger: Mapping[str, float], tolerance: float, rows: float | None = None
+) -> list[Figure]:
+    """Every figure that both should have, by name. What one of them lacks is not allowed.
+
+    `rows` is how many rows the shares are of: those that should be 0.9 may miss it by two standard errors more.
+    """
     names = list(dict.fromkeys([*champion, *challenger]))
-    return [_figure(name, champion.get(name), challenger.get(name), tolerance) for name in names]
+    noise = 2 * math.sqrt(NOMINAL * (1 - NOMINAL) / rows) if rows else 0.0
+    return [_figure(name, champion.get(name), challenger.get(name), tolerance, noise) for name in names]
 
 
-def _figure(name: str, champion: float | None, challenger: float | None, tolerance: float) -> Figure:
+def _figure(name: str, champion: float | None, challenger: float | None, tolerance: float, noise: float) -> Figure:
     if champion is None or challenger is None:
         return Figure(name, champion, challenger, "given by both models", good=False)
     kind = name.rsplit("/", 1)[-1]
@@ -53,7 +60,7 @@ def _figure(name: str, champion: float | None, challenger: float | None, toleran
         limit = champion * (1 - tolerance)
         return Figure(name, champion, challenger, f"at least {limit:.4f}", challenger >= limit)
     if kind in NEAR:
-        slack = abs(champion - NOMINAL) + tolerance
+        slack = abs(champion - NOMINAL) + tolerance + noise
         good = abs(challenger - NOMINAL) <= slack
         return Figure(name, champion, challenger, f"{NOMINAL - slack:.4f} to {NOMINAL + slack:.4f}", good)
     return Figure(name, champion, challenger, f"{champion:g}", challenger == champion)

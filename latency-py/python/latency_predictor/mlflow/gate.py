@@ -191,7 +191,8 @@ def _compare(
             )
     except LatencyError as error:
         return Check("metrics", UNPROVEN, f"{other} cannot be compared with: {error}")
-    verdict.figures = figures.compare(pair[0], pair[1], tolerance)
+    rows = len(holdout.rows) if holdout is not None else pair[0].get("held_out_rows")
+    verdict.figures = figures.compare(pair[0], pair[1], tolerance, rows)
     worse = sum(not figure.good for figure in verdict.figures)
     if worse:
         return Check("metrics", WORSE, f"{worse} of {len(verdict.figures)} figures are worse than {other} allows")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..errors import ModelError
 from ..predictor import Predictor
 from . import signature as signatures
 from .errors import ArtifactError, readable_mlflow_errors
+from .pyfunc import OPTIONS
 
 SHA256_KEY = "latency.sha256"
 """Where the SHA-256 of the .onnx file stands: in the MLmodel's metadata, and as a tag of models and versions."""
@@ -39,7 +40,7 @@ def log_model(
     pip_requirements: Sequence[str] | None = None,
     strict_types: bool = False,
     metadata: dict[str, Any] | None = None,
-    model_config: dict[str, Any] | None = None,
+    model_config: Mapping[str, int | None] | None = None,
 ) -> ModelInfo:
     """Logs a model file (a path, its bytes, or by default the bundled model), in the active run if there is one.
 
@@ -48,6 +49,7 @@ def log_model(
     `latency.sha256` in its metadata and tags. `pip_requirements` replaces the pinned ones, for example by the address
     of a wheel. `strict_types` puts `double` and `string` into the signature instead of `Any`: `text/csv` over HTTP then
     works, integer columns no longer do. `registered_model_name` also registers a version, which becomes `@challenger`.
+    `model_config` sets `sessions` and `threads` of the predictor, and can be overridden where the model is loaded.
 
     Raises `ModelError` if the file does not load, `TrackingError` if the server fails.
     """
@@ -72,7 +74,8 @@ def log_model(
             input_example=signatures.example(predictor),
             pip_requirements=list(pip_requirements) if pip_requirements is not None else requirements(),
             metadata=facts,
-            model_config=model_config,
+            # What is not named here could not be set when the model is loaded.
+            model_config={**dict.fromkeys(OPTIONS), **(model_config or {})},
             tags=tags,
         )
     if registered_model_name is not None:

@@ -60,7 +60,7 @@ def log_training(
         with mlflow.start_run(run_name=run_name) as run:
             mlflow.log_params(parameters(trained))
             mlflow.log_metrics(metrics(trained))
-            for dataset, context, tags in data_sets(trained):
+            for dataset, context, tags in data_sets(trained.provenance, trained.table):
                 mlflow.log_input(dataset, context=context, tags=tags)
             _upload(run.info.run_id, uploaded)
             logged = log_model(trained.model, strict_types=strict_types, metadata=proof.metadata)
@@ -89,7 +89,7 @@ def parameters(trained: Trained) -> dict[str, Any]:
         "transform": schema["target"]["transform"],
         "fields": len(schema["fields"]),
         "features": len(schema["features"]),
-        "threads": trained.fit.recipe.threads,
+        "training_threads": trained.fit.recipe.threads,
         "command": trained.provenance["command"],
     }
     for output in trained.fit.recipe.outputs:
@@ -120,12 +120,11 @@ def flatten(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", float(value)
 
 
-def data_sets(trained: Trained) -> Iterator[tuple[MetaDataset, str, dict[str, str]]]:
+def data_sets(origin: Mapping[str, Any], path: Path) -> Iterator[tuple[MetaDataset, str, dict[str, str]]]:
     """The table, and each published set in it: where it is from, its SHA-256, rows and licence."""
-    origin = trained.provenance
-    table = {"sha256": origin["table_sha256"], "rows": str(origin["rows"]), "path": str(trained.table)[-TAG_LENGTH:]}
-    own: DatasetSource = LocalArtifactDatasetSource(str(trained.table.resolve()))
-    yield _dataset(trained.table.name, own, origin["table_sha256"]), "training", table
+    table = {"sha256": origin["table_sha256"], "rows": str(origin["rows"]), "path": str(path)[-TAG_LENGTH:]}
+    own: DatasetSource = LocalArtifactDatasetSource(str(path.resolve()))
+    yield _dataset(path.name, own, origin["table_sha256"]), "training", table
     addresses = _addresses() if origin.get("data_sets") else {}
     for name, described in origin.get("data_sets", {}).items():
         files: dict[str, str] = described.get("files", {})
@@ -134,7 +133,7 @@ def data_sets(trained: Trained) -> Iterator[tuple[MetaDataset, str, dict[str, st
             for key in ("rows", "licence", "measured", "title")
             if key in described
         }
-        tags |= {f"sha256 {path}"[-250:]: sha256 for path, sha256 in files.items()}
+        tags |= {f"sha256 {file}"[-250:]: sha256 for file, sha256 in files.items()}
         version = (
             hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest() if files else origin["table_sha256"]
         )

@@ -130,7 +130,7 @@ train: data ## Train the paths model (a minute and a half), and log it to MLflow
 
 # MLFLOW_ARTIFACT_ROOT is where the server itself writes (a path, s3://...): clients only ever see mlflow-artifacts:/.
 .PHONY: mlflow-ui
-mlflow-ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
+mlflow-ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := $(or $(MLFLOW_SERVER_ENABLE_JOB_EXECUTION),false)
 mlflow-ui: $(VENV)/.dev ## Start the MLflow server on http://localhost:5001 (MLFLOW_PORT), its data in mlflow-data/
 	mkdir -p mlflow-data
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \

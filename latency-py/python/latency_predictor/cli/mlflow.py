@@ -92,12 +92,12 @@ def retrain(
 def register(
     file: Annotated[Path | None, typer.Option("--file", help="A model file to log first.")] = None,
     uri: Annotated[str | None, typer.Option("--uri", help="A logged model: models:/m-…, runs:/…/model.")] = None,
-    experiment: Annotated[str | None, typer.Option(help="Take the newest model of this experiment.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Default: $MLFLOW_EXPERIMENT_NAME, else latency.")] = None,
     name: NameOption = NAME,
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version of a logged model, by default of the newest one, and set @challenger on it.
+    """Make a version of a logged model, by default of the newest one in the experiment, and set @challenger on it.
 
     Examples: latency mlflow register
 
@@ -111,7 +111,7 @@ def register(
         server.connect(tracking_uri)
         if file is not None:
             uri = tracking.log_file(file, experiment)
-        version = registry.register(name, uri or registry.newest_logged(experiment))
+        version = registry.register(name, uri or registry.newest_logged(tracking.experiment_name(experiment)))
         aliases = sorted(version.aliases)
     if as_json:
         show_json({"name": name, "version": str(version.version), "aliases": aliases, "tags": dict(version.tags)})

@@ -246,28 +246,24 @@ def aliases(name: str) -> dict[str, str]:
     return {alias: str(version) for alias, version in _model(name).aliases.items()}
 
 
-def newest_logged(experiment: str | None = None) -> str:
-    """The URI of the newest model that this package logged, in one experiment or in all.
+def newest_logged(experiment: str) -> str:
+    """The URI of the newest model that this package logged in an experiment.
 
     Raises `RegistryError` if there is none.
     """
     client = MlflowClient()
     with readable_mlflow_errors("looking for logged models"):
-        if experiment is not None:
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                raise RegistryError(f"there is no experiment `{experiment}`; train with: latency mlflow retrain")
-            ids = [found.experiment_id]
-        else:
-            ids = [entry.experiment_id for entry in client.search_experiments()]
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            raise RegistryError(f"there is no experiment `{experiment}`; train with: latency mlflow retrain")
         models = client.search_logged_models(
-            experiment_ids=ids,
+            experiment_ids=[found.experiment_id],
             order_by=[{"field_name": "creation_timestamp", "ascending": False}],
             max_results=50,
         )
         ours = next((model for model in models if SHA256_KEY in model.tags and str(model.status) == "READY"), None)
     if ours is None:
-        raise RegistryError("no model has been logged yet; log one with: latency mlflow retrain")
+        raise RegistryError(f"no model has been logged in {experiment} yet; log one with: latency mlflow retrain")
     return f"models:/{ours.model_id}"
 
 

@@ -51,7 +51,7 @@ def log_training(
     """
     from ..evaluation.training_figures import draw
 
-    name = _experiment(experiment)
+    name = experiment_name(experiment)
     proof = pack_boosters(trained)
     uploaded = {f"figures/{file}": content for file, content in draw(trained).items()}
     uploaded |= {f"{BOOSTERS}/{file}": content for file, content in proof.files.items()}
@@ -75,7 +75,7 @@ def log_file(path: Path, experiment: str | None = None) -> str:
     """
     content = read_model(path)
     with readable_mlflow_errors(f"logging {path}"):
-        mlflow.set_experiment(_experiment(experiment))
+        mlflow.set_experiment(experiment_name(experiment))
         uri: str = log_model(content).model_uri
         return uri
 
@@ -157,7 +157,8 @@ def _addresses() -> dict[str, str]:
     }
 
 
-def _experiment(chosen: str | None) -> str:
+def experiment_name(chosen: str | None) -> str:
+    """The experiment that is meant: the one chosen, $MLFLOW_EXPERIMENT_NAME, or `latency`."""
     return chosen or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
 
 

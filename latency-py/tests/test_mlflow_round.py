@@ -232,3 +232,18 @@ def test_help_works_without_mlflow_and_commands_name_the_extra() -> None:
         )
         assert done.returncode == code, done.stderr
         assert words in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("tracking")
+def test_an_artifact_store_that_refuses_costs_no_model(mlflow_folder: Path, radio_csv: Path, tmp_path: Path) -> None:
+    # A file where the experiment's folder should be: also root cannot write there.
+    experiment = mlflow.set_experiment("full-disk").experiment_id
+    blocked = mlflow_folder / "artifacts" / experiment
+    blocked.parent.mkdir(exist_ok=True)
+    blocked.write_text("in the way")
+    file = tmp_path / "radio.onnx"
+    quick = {"MLFLOW_EXPERIMENT_NAME": "full-disk", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = latency("train", "--data", radio_csv, "--out", file, **quick)
+    assert "not logged to MLflow" in done.stderr
+    assert "latency mlflow doctor" in done.stderr
+    assert Predictor(file)

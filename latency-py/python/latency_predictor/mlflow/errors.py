@@ -44,14 +44,15 @@ def readable_mlflow_errors(doing: str) -> Iterator[None]:
         yield
     except LatencyError:
         raise
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
+        # OSError: artifacts go by `requests`, whose errors are OSErrors, or to a disk.
         raise TrackingError(
             f"{doing}: {_first_line(error)} (tracking server {mlflow.get_tracking_uri()}). Find the cause with: "
             f"{DOCTOR}"
         ) from error
 
 
-def _first_line(error: MlflowException) -> str:
+def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     line = text.splitlines()[0]
     return line if len(line) <= 400 else f"{line[:400]}…"

@@ -127,6 +127,27 @@ model: data ## Train the bundled model again, judge it, and write its card and p
 	$(BIN)/latency train --out models/latency.onnx
 	$(MAKE) wheel golden evaluate
 
+MLFLOW_PORT ?= 5001
+MLFLOW_TRACKING_URI ?= http://localhost:$(MLFLOW_PORT)
+
+.PHONY: train
+train: data ## Train the paths model (a minute and a half), and log it to MLflow if a server is up
+	MLFLOW_TRACKING_URI="$(MLFLOW_TRACKING_URI)" $(BIN)/latency train --out data/cache/latency.onnx
+
+# MLFLOW_ARTIFACT_ROOT is where the server itself writes (a path, s3://...): clients only ever see mlflow-artifacts:/.
+.PHONY: mlflow-ui
+mlflow-ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := $(or $(MLFLOW_SERVER_ENABLE_JOB_EXECUTION),false)
+mlflow-ui: $(VENV)/.dev ## Start the MLflow server on http://localhost:5001 (MLFLOW_PORT), its data in mlflow-data/
+	mkdir -p mlflow-data
+	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
+		--backend-store-uri "$${MLFLOW_BACKEND_STORE_URI:-sqlite:///mlflow-data/mlflow.db}" \
+		--artifacts-destination "$${MLFLOW_ARTIFACT_ROOT:-mlflow-data/artifacts}"
+
+.PHONY: mlflow-deploy
+mlflow-deploy: wheel ## Register the newest logged model, and make the newest good version @champion
+	MLFLOW_TRACKING_URI="$(MLFLOW_TRACKING_URI)" $(BIN)/latency mlflow register
+	MLFLOW_TRACKING_URI="$(MLFLOW_TRACKING_URI)" $(BIN)/latency mlflow promote --newest
+
 .PHONY: evaluate
 evaluate: data ## Judge how the bundled model is made, and write its card and pictures
 	$(BIN)/latency evaluate --studies --model models/latency.onnx --out models/evaluation.json --card models/README.md \

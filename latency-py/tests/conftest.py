@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from latency_predictor.data.fetch import fetch
 from latency_predictor.data.sources import Reference, load_reference, load_sources
 from latency_predictor.training import paths, tables
 from latency_predictor.training.fit import Fit
+from tracking_server import tracking_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,3 +126,29 @@ def csv(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the MLflow server of the tests keeps everything; artifacts in `artifacts`."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
+    """The address of an MLflow server that all tests share: each takes names of its own."""
+    with tracking_server(mlflow_folder) as uri:
+        yield uri
+
+
+@pytest.fixture
+def tracking(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """This process and its children talk to that server."""
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "tests")
+    mlflow.set_tracking_uri(mlflow_server)
+    mlflow.set_experiment("tests")
+    yield mlflow_server
+    mlflow.set_tracking_uri(None)

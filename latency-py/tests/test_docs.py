@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?P<kind>python|sh run)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTED = re.compile(r"# => (.*)$", re.MULTILINE)
-PAGES = {"docs/python.md": 6, "docs/training.md": 4, "latency-py/README.md": 1, "README.md": 1}
+PAGES = {"docs/python.md": 6, "docs/training.md": 4, "docs/mlflow.md": 3, "latency-py/README.md": 1, "README.md": 1}
 """The pages, and how many blocks each must at least have: a page whose blocks are no longer found proves nothing."""
 
 
@@ -39,7 +39,12 @@ def run_shell(code: str, where: str, programs: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocks_of_a_page_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if page == "docs/mlflow.md":
+        request.getfixturevalue("tracking")
+        monkeypatch.setenv("MODEL", str(ROOT / "models" / "latency.onnx"))
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, arguments in (("latency", "-m latency_predictor"), ("python", "")):

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from ..predictor import Predictor
-from . import console
+from . import console, tracking
 from .console import ModelOption
 
+if TYPE_CHECKING:
+    from ..training.outcome import Trained
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Your own table (CSV or Parquet); default: the table of `latency data`."),
+]
+TargetOption = Annotated[str, typer.Option(help="The column to predict.")]
+DropOption = Annotated[list[str] | None, typer.Option(help="Leave this column out; can be repeated.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="For your own table; another number may give other last bits.")]
 TableOption = Annotated[Path, typer.Option(help="The tidy table of `latency data`.")]
 TABLE = Path("data/cache/paths.parquet")
 
@@ -40,18 +49,17 @@ def data(
 
 
 def train(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Your own table (CSV or Parquet); default: the table of `latency data`."),
-    ] = None,
-    target: Annotated[str, typer.Option(help="The column to predict.")] = "rtt_ms",
-    drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; can be repeated.")] = None,
+    data: DataOption = None,
+    target: TargetOption = "rtt_ms",
+    drop: DropOption = None,
     output: Annotated[Path, typer.Option("--out", help="The model file to write.")] = Path("model.onnx"),
     name: Annotated[str, typer.Option(help="The model's name, for your own table.")] = "custom",
-    threads: Annotated[
-        int, typer.Option(min=1, help="For your own table; another number may give other last bits.")
-    ] = 1,
+    threads: ThreadsOption = 1,
     table: TableOption = TABLE,
+    mlflow: Annotated[
+        bool | None,
+        typer.Option("--mlflow/--no-mlflow", help="Log to MLflow; default: if MLFLOW_TRACKING_URI is set and answers."),
+    ] = None,
 ) -> None:
     """Train a model: the paths model on the published measurements, or a model on your own table.
 
@@ -60,10 +68,10 @@ def train(
     latency train --data mine.csv --target rtt_ms --drop timestamp --out mine.onnx
     """
     with console.readable_errors():
-        if data is None:
-            _train_paths(table, output)
-        else:
-            _train_table(data, target, tuple(drop or ()), output, name, threads)
+        logging = tracking.ready(mlflow)
+        trained = run_training(data, target, tuple(drop or ()), table, output, name, threads)
+        if logging:
+            tracking.log(trained, output, mlflow)
 
 
 def tune(
@@ -113,19 +121,23 @@ def evaluate(
         _evaluate(model, table, output, card, figures, studies)
 
 
-def _train_paths(table: Path, output: Path) -> None:
-    from ..data import table as tidy
-    from ..evaluation.evaluate import held_out_metrics
-    from ..training import paths
+def run_training(
+    data: Path | None, target: str, drop: tuple[str, ...], table: Path, output: Path, name: str, threads: int
+) -> Trained:
+    """Trains the paths model on `table`, or a model on the user's own `data`; writes the file and says so."""
+    from ..training import outcome
 
-    rows = tidy.read(table)
+    def report(text: str) -> None:
+        console.err.print(escape(text))
+
     with console.progress() as progress:
-        cross = paths.cross_fit(rows, progress=progress, report=console.err.print)
-        console.err.print("training on all rows")
-        fitted = paths.fit_paths(rows, progress=progress).with_offsets(cross.offsets())
-    origin = paths.provenance(rows, "latency data && latency train", held_out_metrics(cross))
-    console.write(output, fitted.with_provenance(origin).to_bytes())
+        if data is None:
+            trained = outcome.train_paths(table, progress, report)
+        else:
+            trained = outcome.train_table(data, target, drop, name, threads, progress, report)
+    console.write(output, trained.model)
     _say_written(output, Predictor(output))
+    return trained
 
 
 def _evaluate(
@@ -147,23 +159,6 @@ def _evaluate(
         pictures = Path(os.path.relpath(figures, card.parent)).as_posix() if figures else None
         console.write(card, write_card(predictor, result, pictures).encode())
     console.err.print(f"wrote {output}", soft_wrap=True)
-
-
-def _train_table(data: Path, target: str, drop: tuple[str, ...], output: Path, name: str, threads: int) -> None:
-    from ..training import tables
-
-    rows = tables.read_table(data)
-    with console.progress() as progress:
-        model = tables.train(rows, target, drop, name, progress, threads)
-    if model.rows_without_target:
-        console.err.print(f"left out {model.rows_without_target:,} rows without a `{target}`")
-    options = [value for column in drop for value in ("--drop", column)]
-    options += ["--name", name, "--threads", str(threads)]
-    command = shlex.join(["latency", "train", "--data", data.name, "--target", target, *options])
-    console.write(output, model.fit.with_provenance(tables.provenance(data, model, command)).to_bytes())
-    for metric, value in model.metrics.items():
-        console.err.print(f"  {metric:24} {value:,}")
-    _say_written(output, Predictor(output))
 
 
 def _say_written(path: Path, predictor: Predictor) -> None:

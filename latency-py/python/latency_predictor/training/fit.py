@@ -52,10 +52,14 @@ class Fit:
 
         Raises ParityError if ONNX Runtime does not give XGBoost's bits.
         """
+        return self.proven()[0]
+
+    def proven(self) -> tuple[bytes, parity.ParityReport]:
+        """The model file, and what the parity gate compared before it was written."""
         columns = len(self.schema["features"])
         draft = export.to_bytes(self.boosters, columns, self.schema | {"golden": []})
         unseen = golden.synthetic_rows(self.schema, PARITY_ROWS, PARITY_SEED)
-        parity.check(draft, self.boosters, featurize(self.schema, unseen))
+        report = parity.check(draft, self.boosters, featurize(self.schema, unseen))
         rows = golden.as_rows(golden.synthetic_rows(self.schema, golden.GOLDEN_ROWS, GOLDEN_SEED))
         predictor = _predictor(draft)
         answers = [predictor.predict(row) for row in rows]
@@ -63,7 +67,7 @@ class Fit:
             {"row": row, "prediction": {name: value for name, value in answer.items() if isinstance(value, float)}}
             for row, answer in zip(rows, answers, strict=True)
         ]
-        return export.to_bytes(self.boosters, columns, self.schema | {"golden": expected})
+        return export.to_bytes(self.boosters, columns, self.schema | {"golden": expected}), report
 
 
 def _predictor(model: bytes) -> _core.Predictor:

@@ -61,6 +61,13 @@ class CrossFit:
             np.concatenate([floor_distance_km(self.table)[rows] for rows in held]),
         )
 
+    def held_out(self) -> Floats:
+        """Held-out rows in ms: the RTT, then one column per output with its offset."""
+        held = np.concatenate([np.flatnonzero(~part.train) for part in self.splits])
+        distance = floor_distance_km(self.table)[held]
+        moves = np.column_stack([offset.at(distance) for offset in self.offsets()])
+        return np.column_stack([self.table["rtt_ms"].to_numpy()[held], np.exp(np.concatenate(self.margins) + moves)])
+
 
 def cross_fit(
     table: pd.DataFrame,

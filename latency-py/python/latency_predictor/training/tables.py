@@ -39,6 +39,8 @@ class TableModel:
     metrics: dict[str, float]
     rows: int
     rows_without_target: int
+    held_out: Floats
+    """Held-out rows: the target, then one column per output with its offset, all in the target's unit."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -98,12 +100,8 @@ def train(
     offsets = calibration.offsets(RECIPE.outputs, margins, held_out, np.ones(len(held_out)))
     everything = prepare(schema, recipe.outputs, rows, rows[target], weight)
     fitted = fit_prepared(everything, recipe, progress).with_offsets(offsets)
-    return TableModel(
-        fitted,
-        _metrics(schema, margins + np.array([offset.constant for offset in offsets]), held_out),
-        len(rows),
-        dropped,
-    )
+    judged = _in_units(schema, np.column_stack([held_out, margins + np.array([offset.constant for offset in offsets])]))
+    return TableModel(fitted, _metrics(judged), len(rows), dropped, judged)
 
 
 def provenance(path: Path, model: TableModel, command: str) -> dict[str, Any]:
@@ -170,9 +168,12 @@ def _hub_columns(hubs: cables.HubMap) -> tuple[list[str], list[float], list[floa
     return hubs.names, hubs.lat.tolist(), hubs.lon.tolist()
 
 
-def _metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[str, float]:
-    if schema["target"]["transform"] == "log":
-        margins, actual = np.exp(margins), np.exp(actual)
+def _in_units(schema: dict[str, Any], values: Floats) -> Floats:
+    return np.exp(values) if schema["target"]["transform"] == "log" else values
+
+
+def _metrics(judged: Floats) -> dict[str, float]:
+    actual, margins = judged[:, 0], judged[:, 1:]
     names = [output.name for output in RECIPE.outputs]
     low, p50, high, p90 = (margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms"))
     error = np.abs(p50 - actual)

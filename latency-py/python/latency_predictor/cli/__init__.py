@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import model
+from . import mlflow, model
 from .predict import predict
 from .train import data, evaluate, train, tune
 
@@ -19,3 +19,4 @@ app.command(context_settings={"ignore_unknown_options": True})(predict)
 for command in (data, train, tune, evaluate):
     app.command()(command)
 app.add_typer(model.app, name="model")
+app.add_typer(mlflow.app, name="mlflow")

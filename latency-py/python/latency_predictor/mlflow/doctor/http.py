@@ -120,18 +120,21 @@ class Server:
 
 
 def _why(error: BaseException) -> tuple[str, str]:
+    """The kind of a failure, by what urllib3 raised at the bottom of it, and a short reason."""
+    inner = error.args[0] if error.args else error
+    kind = type(getattr(inner, "reason", inner)).__name__
     text = str(error)
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) or kind == "SSLError":
         return "tls", f"TLS failed: {text}"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
+    if isinstance(error, requests.exceptions.ConnectTimeout) or kind == "ConnectTimeoutError":
         return "no route", f"no connection within {TIMEOUT_SECONDS} s"
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or kind == "ReadTimeoutError":
         return "hangs", f"connected, no answer within {TIMEOUT_SECONDS} s"
-    if "NameResolutionError" in text or "getaddrinfo" in text:
+    if kind == "NameResolutionError" or "getaddrinfo" in text:
         return "unknown host", "the name of the host is not known"
-    if "Connection refused" in text or "refused" in text:
+    if "refused" in text:
         return "refused", "connection refused"
-    return "other", text
+    return "no route" if "unreachable" in text or "No route" in text else "other", text
 
 
 @contextmanager

@@ -118,7 +118,7 @@ class _Work:
                 self._model(model, target, copy)
         if item.copy is not None:
             return
-        self._describe(run, copy)
+        self._describe(run, copy, models)
         made = self.client.get_run(copy)
         self._upload(item, item.folder, made.info.artifact_uri)
         known = {output.model_id for output in made.outputs.model_outputs} if made.outputs else set()
@@ -137,7 +137,7 @@ class _Work:
         made = self.client.create_run(target, run.info.start_time, tags, run.info.run_name)
         return str(made.info.run_id)
 
-    def _describe(self, run: Run, copy: str) -> None:
+    def _describe(self, run: Run, copy: str, models: list[ModelItem]) -> None:
         """Parameters, tags, data sets, and metrics with their history. To say the same twice is harmless."""
         tags = dict(run.data.tags)
         if PARENT in tags:
@@ -147,18 +147,23 @@ class _Work:
         for start in range(0, max(len(labels), len(params)), TAGS_PER_CALL):
             part = slice(start, start + TAGS_PER_CALL)
             self.client.log_batch(copy, params=params[part], tags=labels[part], synchronous=True)
-        metrics = [
-            self._metric(point)
-            for key in run.data.metrics
-            for point in self.client.get_metric_history(run.info.run_id, key)
-        ]
+        metrics = self._metrics(run, models)
         for start in range(0, len(metrics), METRICS_PER_CALL):
             self.client.log_batch(copy, metrics=metrics[start : start + METRICS_PER_CALL], synchronous=True)
         if run.inputs and run.inputs.dataset_inputs:
             self.client.log_inputs(copy, run.inputs.dataset_inputs)
 
+    def _metrics(self, run: Run, models: list[ModelItem]) -> list[Metric]:
+        """The whole history. It does not say which points are a model's; the models do."""
+        run_id = run.info.run_id
+        of_models = {
+            _key(point): point for each in models for point in each.model.metrics or [] if point.run_id == run_id
+        }
+        history = [point for key in run.data.metrics for point in self.client.get_metric_history(run_id, key)]
+        return [self._metric(of_models.get(_key(point), point)) for point in history]
+
     def _metric(self, point: Metric) -> Metric:
-        model_id = self.outcome.copies.get(point.model_id, None) if point.model_id else None
+        model_id = self.outcome.copies.get(point.model_id) if point.model_id else None
         return Metric(
             point.key, point.value, point.timestamp, point.step, model_id, point.dataset_name, point.dataset_digest
         )
@@ -213,6 +218,10 @@ class _Work:
             below = disk(location).relative_to(disk(self.client.get_run(version.run_id).info.artifact_uri))
             return f"runs:/{run_id}/{below.as_posix()}", run_id, None
         raise RepairError(f"its files are not among those that were copied (source: {version.source})")
+
+
+def _key(point: Metric) -> tuple[str, int, int]:
+    return point.key, point.step, point.timestamp
 
 
 def _readdressed(folder: Path, to: Path, model_id: str, run_id: str | None, location: str) -> dict[Path, Path]:

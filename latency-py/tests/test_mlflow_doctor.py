@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -171,7 +173,9 @@ def test_a_run_with_a_logged_model_only_is_no_fault(lab: Lab) -> None:
     report = examine(lab, "worn", experiment="only-model")
     finding = the(report, Code.LOGGED_MODEL_ONLY)
     assert finding.severity is Severity.INFO
-    assert made["model"] in typed(finding)
+    listing = finding.cure[0].run.replace(" python ", f" {sys.executable} ")
+    listed = subprocess.run(["sh", "-c", listing], capture_output=True, text=True, check=True)  # its words work
+    assert "'MLmodel'" in listed.stdout
     assert report.exit_code == EXIT_GOOD
 
 
@@ -278,6 +282,16 @@ def test_the_report_says_what_to_type(lab: Lab) -> None:
 def test_the_tracking_uri_is_taken_from_the_environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", lab.servers["healthy"].uri)
     assert json.loads(doctor("--json").stdout)["tracking_uri"] == lab.servers["healthy"].uri
+
+
+def test_without_mlflow_the_command_says_what_to_install() -> None:
+    without = "import sys; sys.modules['mlflow'] = None; from latency_predictor.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "mlflow", "doctor"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "pip install 'latency-predictor[mlflow]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_code_is_explained_in_the_guide(root: Path) -> None:

@@ -187,6 +187,14 @@ def test_a_server_that_fails_half_way_is_reported_and_no_traceback(lab: Lab) -> 
     assert "500" in found["CHECK_FAILED"]["evidence"][0]
 
 
+def test_a_model_that_is_listed_and_not_given_is_not_called_lost(lab: Lab) -> None:
+    broken = {("GET", "/MLmodel"): (403, HTML, b"AccessDenied")}
+    with listening(in_front_of(lab.servers["healthy"].uri, broken)) as uri:
+        report = diagnose(uri).report
+    assert errors(report) == {Code.STORE_NOT_READABLE}
+    assert {each.code for each in report.findings if "AccessDenied" in " ".join(each.evidence)} == errors(report)
+
+
 def test_credentials_in_the_uri_are_used_and_never_shown(lab: Lab) -> None:
     asked: list[str] = []
     real = in_front_of(lab.servers["healthy"].uri, {})

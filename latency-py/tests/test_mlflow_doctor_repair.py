@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from doctor_lab import OWN_DISK, Lab, TrackingServer, log, standing_in
 from doctor_words import doctor, errors, examine, the, typed
-from latency_predictor.mlflow.doctor import Code, Report, Severity
+from latency_predictor.mlflow.doctor import Code, Report, Severity, collect
 from latency_predictor.mlflow.doctor import repair as repairs
 from latency_predictor.mlflow.doctor.findings import EXIT_FAULTS, EXIT_GOOD
 
@@ -159,6 +159,30 @@ def test_a_repair_that_was_interrupted_goes_on_where_it_was(
     assert len(client.get_metric_history(found[0].info.run_id, "loss")) == 3
 
 
+@pytest.mark.parametrize("by", ["runs:/{run}/model", "{uri}/model"])
+def test_a_version_that_is_a_folder_of_its_run_is_registered_again(lab: Lab, moved: TrackingServer, by: str) -> None:
+    """As before MLflow 3: the model lies among the artifacts of its run."""
+    client, disk, name = MlflowClient(moved.uri), lab.disks["moved"], f"by-{by[1:4]}"
+    with standing_in(disk):
+        run = client.create_run(client.get_experiment_by_name("older").experiment_id).info
+        client.log_text(run.run_id, "flavors: {}", "model/MLmodel")
+        client.create_registered_model(name)
+        source = by.format(run=run.run_id, uri=run.artifact_uri)
+        client.create_model_version(name, source, run.run_id, tags={"owner": "me"}, await_creation_for=0)
+        found = examine(lab, "moved", model=name)
+        result = doctor("--tracking-uri", moved.uri, "--model", name, "--repair", "--reregister", "--yes", "--json")
+    assert Code.VERSION_NOT_PROXIED in errors(found)
+    done = json.loads(result.stdout)["repair"]["done"]
+    assert done["failed"] == []
+    assert done["versions"] == {f"{name}/1": "2"}
+    version = client.get_model_version(name, "2")
+    assert version.source == f"runs:/{done['copies'][run.run_id]}/model"
+    assert version.tags == {"owner": "me", "latency.repaired_from": f"{name}/1"}
+    assert result.exit_code == EXIT_GOOD
+    local = mlflow.artifacts.download_artifacts(artifact_uri=version.source, tracking_uri=moved.uri)
+    assert (Path(local) / "MLmodel").read_text() == "flavors: {}"
+
+
 def test_a_repair_is_refused_while_the_server_loses_artifacts(lab: Lab) -> None:
     client = MlflowClient(lab.servers["unwritable"].uri)
     disk = lab.disks["unwritable"]
@@ -169,5 +193,19 @@ def test_a_repair_is_refused_while_the_server_loses_artifacts(lab: Lab) -> None:
         result = doctor("--tracking-uri", lab.servers["unwritable"].uri, "--repair", "--yes")
     assert result.exit_code == EXIT_FAULTS
     assert "REPAIR_FAILED an artifact does not go through this server and back" in result.stderr
+    assert "error   ARTIFACT_ROOT_NOT_WRITABLE" in result.stdout
     assert client.get_experiment_by_name("stuck-proxied") is None
     client.delete_experiment(experiment)
+
+
+def test_a_server_cannot_make_the_repair_upload_other_folders(tmp_path: Path) -> None:
+    """What lies below a location is uploaded, and the server says where that is."""
+    run = "0123456789abcdef0123456789abcdef"
+    (tmp_path / run / "artifacts").mkdir(parents=True)
+    (tmp_path / run / "artifacts" / "model.onnx").touch()
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "key").touch()
+    assert len(collect.files_of(f"file://{tmp_path}/{run}/artifacts", run)) == 1
+    for location in (f"{tmp_path}/secrets", f"{tmp_path}/{run}/../secrets", str(tmp_path)):
+        assert collect.files_of(location, run) == []
+    assert collect.files_of(f"{tmp_path}/secrets", "secrets") == []

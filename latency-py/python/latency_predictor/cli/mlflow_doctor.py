@@ -59,7 +59,7 @@ def doctor(
     if repair and not probe:
         raise typer.BadParameter("--repair needs the round trip at the end: leave out --no-probe")
     with console.readable_errors():
-        from ..mlflow.doctor import Scope, ScopeError, diagnose
+        from ..mlflow.doctor import RepairError, Scope, ScopeError, diagnose
 
         def examine() -> Examination:
             with console.progress("looking at") as progress:
@@ -70,7 +70,11 @@ def doctor(
         except (ScopeError, InvalidInputError) as error:
             console.err.print(f"{error.code} {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(EXIT_USAGE) from error
-        plan, outcome = _repair(seen, yes, reregister) if repair else (None, None)
+        try:
+            plan, outcome = _repair(seen, yes, reregister) if repair else (None, None)
+        except RepairError:
+            _show(seen, None, None, as_json)
+            raise
         if outcome is not None:
             seen = examine()
         _show(seen, plan, outcome, as_json)
@@ -80,21 +84,25 @@ def doctor(
 def _repair(seen: Examination, yes: bool, reregister: bool) -> tuple[Plan | None, Outcome | None]:
     """The plan, and what was done if it was asked for; neither if the server is out of reach."""
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     from ..mlflow.doctor import plan as plans
     from ..mlflow.doctor import repair as repairs
-    from ..mlflow.doctor.http import patience
+    from ..mlflow.doctor.http import mlflow_client
 
     if not seen.views and not seen.versions:
         return None, None
-    with patience():
-        client = MlflowClient(seen.server.uri)
-        plan = plans.make(client, seen, reregister)
-        if not yes or plan.is_done:
-            return plan, None
-        repairs.refuse_if_hopeless(seen)
-        with console.progress("copying") as progress:
-            return plan, repairs.repair(client, seen, plan, progress)
+    with mlflow_client(quick=False):
+        try:
+            client = MlflowClient(seen.server.uri)
+            plan = plans.make(client, seen, reregister)
+            if not yes or plan.is_done:
+                return plan, None
+            repairs.refuse_if_hopeless(seen)
+            with console.progress("copying") as progress:
+                return plan, repairs.repair(client, seen, plan, progress)
+        except MlflowException as error:
+            raise repairs.RepairError(f"the server stopped answering: {seen.server.hide(error)}") from error
 
 
 def _show(seen: Examination, plan: Plan | None, outcome: Outcome | None, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from .http import AJAX, API, Server
 
 PAGE = 1000
 MODELS_PAGE = 50
+ID = re.compile(r"(m-)?[0-9a-f]{32}")
 REPAIRED_FROM = "latency.repaired_from"
 """Tag of experiments, runs, logged models and versions that the repair made: what they are a copy of."""
 REPAIRED_FILES = "latency.repaired_files"
@@ -91,6 +93,7 @@ class ExperimentView:
     runs: list[RunView] = field(default_factory=list)
     models: list[ModelView] = field(default_factory=list)
     copies: dict[str, str] = field(default_factory=dict)
+    looked_into: bool = True
 
     @property
     def name(self) -> str:
@@ -119,9 +122,16 @@ def disk(location: str) -> Path:
     return Path(local_file_uri_to_path(location))
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All files below a folder of this disk, in a fixed order; none if there is no such folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def files_of(location: str, of: str) -> list[Path]:
+    """The files of a run or logged model on this disk, in a fixed order; none if it keeps them elsewhere.
+
+    A location comes from the server, and a repair uploads what lies below it. So only a folder is looked into that
+    bears the id of the run or model, as MLflow makes them: no server can ask for other folders of this machine.
+    """
+    if not is_path(location) or not ID.fullmatch(of):
+        return []
+    folder = disk(location)
+    return sorted(path for path in folder.rglob("*") if path.is_file()) if of in folder.resolve().parts else []
 
 
 def experiments(client: MlflowClient, scope: Scope) -> list[Experiment]:
@@ -177,16 +187,18 @@ def view(server: Server, client: MlflowClient, experiment: Experiment, scope: Sc
         models = list(client.search_logged_models(ids, max_results=scope.newest, order_by=newest))
     for run in runs:
         path = f"{API}/artifacts/list"
-        seen.runs.append(RunView(run, held(server, path, run.info.artifact_uri, run_id=run.info.run_id)))
+        seen.runs.append(
+            RunView(run, held(server, path, run.info.run_id, run.info.artifact_uri, run_id=run.info.run_id))
+        )
     for model in models:
         seen.models.append(ModelView(model, held_of_model(server, model.model_id, model.artifact_location)))
     return seen
 
 
-def held(server: Server, path: str, location: str, **params: str) -> Held:
+def held(server: Server, path: str, of: str, location: str, /, **params: str) -> Held:
     """Asks the server, as its UI does, and looks on this disk, as MLflow's client does for a path."""
     answer = server.get(path, **params)
-    here = Held(on_disk=len(files_below(disk(location))) if is_path(location) else None)
+    here = Held(on_disk=len(files_of(location, of)) if is_path(location) else None)
     if answer.status == 200 and answer.json is not None:
         here.listed = len(answer.json.get("files", []))
     else:
@@ -196,7 +208,7 @@ def held(server: Server, path: str, location: str, **params: str) -> Held:
 
 def held_of_model(server: Server, model_id: str, location: str) -> Held:
     """What is held of a logged model."""
-    return held(server, f"{AJAX}/logged-models/{model_id}/artifacts/directories", location)
+    return held(server, f"{AJAX}/logged-models/{model_id}/artifacts/directories", model_id, location)
 
 
 def copies(client: MlflowClient, of: Experiment, among: list[Experiment], complete: bool = True) -> dict[str, str]:

@@ -53,6 +53,10 @@ class Cures:
         words = ["latency", "mlflow", "doctor", "--tracking-uri", self.server.shown, *options]
         return shlex.join(words)
 
+    def there(self, command: str) -> str:
+        """A command of MLflow's or ours, to this server."""
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.server.shown)} {command}"
+
     def environment(self, **variables: str) -> tuple[Step, ...]:
         """Variables of the server, in a shell and in Compose."""
         return (_shell(variables), Step(COMPOSE, self._compose(variables)), self.restart)
@@ -108,7 +112,7 @@ class Cures:
         """The last resort."""
         return Step(
             "If there is no copy, train again; this logs, lists and downloads again to compare",
-            f"export MLFLOW_TRACKING_URI={shlex.quote(self.server.shown)}\nlatency mlflow retrain",
+            self.there("latency mlflow retrain"),
         )
 
 

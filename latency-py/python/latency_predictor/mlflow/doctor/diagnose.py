@@ -17,7 +17,7 @@ from . import server as servers
 from .collect import ExperimentView, Scope, Show
 from .cures import Cures
 from .findings import Code, Finding, Report, Severity, Step, number
-from .http import NoAnswerError, Server, patience
+from .http import NoAnswerError, Server, mlflow_client
 from .models import Models, Stored
 
 
@@ -48,7 +48,7 @@ def diagnose(
         )
     server = Server(tracking_uri)
     seen = Examination(server, scope or Scope(), Report(server.shown, client_version=mlflow.__version__))
-    with patience():
+    with mlflow_client(quick=True):
         state = servers.check(server)
         seen.report.server_version = state.version
         seen.report.findings += state.findings
@@ -105,7 +105,11 @@ def _look_at_experiments(
     for done, experiment in enumerate(chosen):
         show(f"experiment {experiment.name}", done, len(chosen))
         deep = done < seen.scope.experiments
-        view = collect.view(seen.server, client, experiment, seen.scope) if deep else ExperimentView(experiment)
+        view = (
+            collect.view(seen.server, client, experiment, seen.scope)
+            if deep
+            else ExperimentView(experiment, looked_into=False)
+        )
         if collect.is_path(view.location):
             view.copies = collect.copies(client, experiment, everything)
         seen.views.append(view)
@@ -123,9 +127,9 @@ def _look_at_models(seen: Examination, client: MlflowClient, show: Show) -> None
 
 def _checksums(stored: list[Stored]) -> list[Finding]:
     """How many could be compared."""
-    there = [each for each in stored if each.missing is None]
-    good = [each for each in there if each.found and each.found == each.expected]
-    without = [each for each in there if not each.expected]
+    there = [each for each in stored if each.missing is None and each.unreadable is None]
+    good = [each for each in there if each.found and each.expected in (None, each.found)]
+    without = [each for each in there if not each.found]
     found = []
     if good:
         found.append(

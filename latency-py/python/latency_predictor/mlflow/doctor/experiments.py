@@ -183,7 +183,7 @@ def _where(view: ExperimentView) -> list[str]:
     if here and not _is_missed(view):
         lines.append("the server lists what this disk has: they share this path, for now")
     if not here and not elsewhere:
-        lines.append("no runs in it yet")
+        lines.append("no runs in it yet" if view.looked_into else "its runs were not looked at: there are newer ones")
     return lines
 
 

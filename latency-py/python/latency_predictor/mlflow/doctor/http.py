@@ -25,6 +25,8 @@ SHOWN_CHARACTERS = 200
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+SILENCE = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -138,10 +140,11 @@ def _why(error: BaseException) -> tuple[str, str]:
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """MLflow's own client with less patience and without progress bars, for as long as this lasts."""
-    added = [name for name in PATIENCE if name not in os.environ]
-    os.environ.update({name: PATIENCE[name] for name in added})
+def mlflow_client(quick: bool) -> Iterator[None]:
+    """MLflow's own client silent, and `quick` to give up, for as long as this lasts."""
+    wanted = {**SILENCE, **(PATIENCE if quick else {})}
+    added = [name for name in wanted if name not in os.environ]
+    os.environ.update({name: wanted[name] for name in added})
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ as a tag of the registered version, both under `latency.sha256`.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +22,20 @@ from .http import Server
 
 CHECKSUM = "latency.sha256"
 MLMODEL = "MLmodel"
+GONE = ("RESOURCE_DOES_NOT_EXIST", "No such artifact", "No such file", "404")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a download of a model's file gave. `missing`: what is not there; `expected`: the SHA-256 in MLmodel."""
+    """What a download of a model's file gave. `expected`: the SHA-256 in MLmodel; `missing`: what is not
+    there; `unreadable`: what the store did not give for another reason."""
 
     location: str
     file: str | None = None
     expected: str | None = None
     found: str | None = None
     missing: str | None = None
+    unreadable: str | None = None
 
 
 class Models:
@@ -58,7 +62,7 @@ class Models:
         try:
             mlmodel = yaml.safe_load(self._download(f"{location}/{MLMODEL}", folder).read_text()) or {}
         except (MlflowException, OSError, yaml.YAMLError) as error:
-            return Stored(location, missing=f"{MLMODEL}: {self._server.hide(error)}")
+            return self._trouble(location, MLMODEL, None, error)
         expected = (mlmodel.get("metadata") or {}).get(CHECKSUM)
         data = (mlmodel.get("flavors", {}).get("python_function") or {}).get("data")
         if not data or (expected is None and not compare):
@@ -66,8 +70,14 @@ class Models:
         try:
             path = _file(self._download(f"{location}/{data}", folder))
         except (MlflowException, OSError) as error:
-            return Stored(location, data, expected, missing=f"{data}: {self._server.hide(error)}")
+            return self._trouble(location, data, expected, error)
         return Stored(location, data, expected, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def _trouble(self, location: str, name: str, expected: str | None, error: Exception) -> Stored:
+        why = f"{name}: {self._server.hide(error)}"
+        if isinstance(error, FileNotFoundError) or any(word in why for word in GONE):
+            return Stored(location, name, expected, missing=why)
+        return Stored(location, name, expected, unreadable=why)
 
     def _download(self, uri: str, folder: str) -> Path:
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=self._server.uri)
@@ -88,6 +98,15 @@ def judge(server: Server, what: str, stored: Stored, tagged: str | None = None) 
     """What is wrong with a stored model, or None. `tagged` is the SHA-256 that the registry holds, if any."""
     if stored.missing is not None:
         return missing(server, what, (f"location: {stored.location}", f"not there: {stored.missing}"))
+    if stored.unreadable is not None:
+        return Finding(
+            Code.STORE_NOT_READABLE,
+            Severity.ERROR,
+            f"the store does not give the files of {what}",
+            (f"location: {stored.location}", f"not read: {stored.unreadable}"),
+            "The server lists the model and fails to read it: a permission, or its store is out of reach.",
+            (Cures(server).logs,),
+        )
     wanted = {"the metadata of MLmodel": stored.expected, "the tag of the version": tagged}
     wrong = [f"{where} says {sha}" for where, sha in wanted.items() if sha and stored.found and sha != stored.found]
     if not wrong:
@@ -99,10 +118,13 @@ def judge(server: Server, what: str, stored: Stored, tagged: str | None = None) 
         (f"file: {stored.location}/{stored.file}", f"SHA-256 of what the server gives: {stored.found}", *wrong),
         "The file was changed, cut short or swapped after it was logged, in the store or on the way.",
         (
-            Step("Do not serve it. If an older version is good, go back to it", "latency mlflow rollback"),
+            Step(
+                "Do not serve it. If an older version is good, go back to it",
+                Cures(server).there("latency mlflow rollback"),
+            ),
             Step(
                 "Keep what is there, for whoever looks into it",
-                f"mlflow artifacts download --artifact-uri {stored.location} --dst-path suspicious-model",
+                Cures(server).there(f"mlflow artifacts download -u {shlex.quote(stored.location)} -d suspicious-model"),
             ),
             Cures(server).retrain(),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 
-from . import collect
+from . import collect, registry
 from .collect import REPAIRED_FROM
 from .cures import SUFFIX
 from .diagnose import Examination
 from .findings import Code, Report, Severity
 
 REPAIRABLE = {Code.CLIENT_SIDE_ARTIFACT_ROOT, Code.EXPERIMENT_BEFORE_PROXY, Code.VERSION_NOT_PROXIED}
+MOST_VERSIONS = 1000
 
 
 @dataclass(kw_only=True)
@@ -144,7 +145,7 @@ def make(client: MlflowClient, seen: Examination, reregister: bool) -> Plan:
             if each.runs or each.models or each.not_here:
                 plan.experiments.append(each)
     if reregister:
-        plan.versions = _versions(client, seen.versions)
+        plan.versions = _versions(client, seen, plan)
     return plan
 
 
@@ -159,7 +160,7 @@ def _experiment(
     runs: Iterable[Run] = collect.all_runs(client, ids) if only_run is None else [client.get_run(only_run)]
     for model in collect.all_models(client, ids):
         if only_run in (None, model.source_run_id) and model.status == LoggedModelStatus.READY:
-            folder, files = _here(model.artifact_location)
+            folder, files = _here(model.artifact_location, model.model_id)
             if files:
                 plan.models.append(
                     ModelItem(model=model, id=model.model_id, name=model.name, folder=folder, files=files)
@@ -169,7 +170,7 @@ def _experiment(
     with_models = {item.model.source_run_id for item in plan.models}
     for run in runs:
         run_id = run.info.run_id
-        folder, files = _here(run.info.artifact_uri)
+        folder, files = _here(run.info.artifact_uri, run_id)
         if files or run_id in with_models:
             plan.runs.append(RunItem(run=run, id=run_id, name=run.info.run_name, folder=folder, files=files))
         elif not (run.outputs and run.outputs.model_outputs):
@@ -179,10 +180,9 @@ def _experiment(
     return plan
 
 
-def _here(location: str) -> tuple[Path, list[Path]]:
-    """The folder that a location names on this disk, and the files below it."""
-    folder = collect.disk(location) if collect.is_path(location) else Path()
-    return folder, collect.files_below(folder) if collect.is_path(location) else []
+def _here(location: str, of: str) -> tuple[Path, list[Path]]:
+    """The folder of a run or model on this disk, and its files."""
+    return collect.disk(location) if collect.is_path(location) else Path(), collect.files_of(location, of)
 
 
 def _target(client: MlflowClient, experiment: Experiment) -> tuple[str, str | None]:
@@ -199,13 +199,15 @@ def _target(client: MlflowClient, experiment: Experiment) -> tuple[str, str | No
         number += 1
 
 
-def _versions(client: MlflowClient, found: list[ModelVersion]) -> list[VersionPlan]:
-    """Versions on this disk, and which of them are registered again already."""
+def _versions(client: MlflowClient, seen: Examination, plan: Plan) -> list[VersionPlan]:
+    """Versions on this disk that belong to what is copied or to the model in scope, and which have a copy already."""
+    sources = {item.id for each in plan.experiments for item in (*each.runs, *each.models)}
     plans = []
-    for version in found:
-        if REPAIRED_FROM in version.tags:
+    for version in registry.versions(client, replace(seen.scope, newest=MOST_VERSIONS)):
+        ours = {str(version.source).removeprefix("models:/"), version.run_id} & sources
+        if REPAIRED_FROM in version.tags or not (ours or seen.scope.model):
             continue
-        if collect.is_path(client.get_model_version_download_uri(version.name, version.version)):
+        if collect.is_path(registry.location_of(client, version)):
             name = version.name.replace("'", "\\'")
             copies = client.search_model_versions(f"name='{name}' and tag.`{REPAIRED_FROM}` = '{tag_of(version)}'")
             plans.append(VersionPlan(version, copies[0].version if copies else None))

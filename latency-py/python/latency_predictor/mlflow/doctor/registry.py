@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from . import models
-from .collect import REPAIRED_FROM, Scope, ScopeError, held_of_model, is_path
+from .collect import REPAIRED_FROM, Scope, ScopeError, held, held_of_model, is_path
 from .cures import Cures
 from .findings import Code, Finding, Severity, Step
-from .http import Server
+from .http import API, Server
 from .models import CHECKSUM, Models
 
 
@@ -41,13 +42,22 @@ def experiment_of(client: MlflowClient, version: ModelVersion) -> str | None:
         return None
 
 
+def location_of(client: MlflowClient, version: ModelVersion) -> str:
+    """Where its files are. The server answers `runs:/…` for some, which only says which run to ask."""
+    location = client.get_model_version_download_uri(version.name, version.version)
+    if not RunsArtifactRepository.is_runs_uri(location):
+        return str(location)
+    run_id, path = RunsArtifactRepository.parse_runs_uri(location)
+    return f"{client.get_run(run_id).info.artifact_uri}/{path}"
+
+
 def judge(server: Server, client: MlflowClient, found: list[ModelVersion], stored: Models) -> Iterator[Finding]:
     """What is wrong with registered versions."""
     replaced = {version.tags.get(REPAIRED_FROM) for version in found}
     for version in found:
         what = f"version {version.version} of `{version.name}`"
         try:
-            location = client.get_model_version_download_uri(version.name, version.version)
+            location = location_of(client, version)
         except MlflowException as error:
             yield _source_gone(server, version, what, error)
             continue
@@ -62,6 +72,8 @@ def judge(server: Server, client: MlflowClient, found: list[ModelVersion], store
 
 
 def _source_gone(server: Server, version: ModelVersion, what: str, error: MlflowException) -> Finding:
+    cures = Cures(server)
+    restore = f"mlflow runs restore --run-id {version.run_id}"
     return Finding(
         Code.VERSION_SOURCE_GONE,
         Severity.ERROR,
@@ -69,21 +81,27 @@ def _source_gone(server: Server, version: ModelVersion, what: str, error: Mlflow
         (f"source: {version.source}", f"get-download-uri → {server.hide(error)}"),
         "The logged model or run that it was made from is deleted.",
         (
-            Step(
-                "If the run was only marked as deleted, take it back", f"mlflow runs restore --run-id {version.run_id}"
-            )
+            Step("If the run was only marked as deleted, take it back", cures.there(restore))
             if version.run_id
-            else Cures(server).retrain(),
-            Step("Look again", Cures(server).doctor("--model", version.name)),
+            else cures.retrain(),
+            Step("Look again", cures.doctor("--model", version.name)),
         ),
     )
 
 
+def _is_seen(server: Server, version: ModelVersion, location: str) -> bool:
+    """Whether the server sees files at a location that is a path."""
+    model_id = str(version.source).removeprefix("models:/")
+    if model_id.startswith("m-"):
+        return held_of_model(server, model_id, location).listed > 0
+    _, found, below = location.partition(f"/{version.run_id}/artifacts/")
+    params = {"run_id": version.run_id or "", "path": below}
+    return bool(found) and held(server, f"{API}/artifacts/list", version.run_id or "", location, **params).listed > 0
+
+
 def _not_proxied(server: Server, version: ModelVersion, what: str, location: str, done: bool) -> Finding:
     cures = Cures(server)
-    model_id = str(version.source).removeprefix("models:/")
-    held = held_of_model(server, model_id, location) if model_id.startswith("m-") else None
-    shared = held is not None and held.listed > 0
+    shared = _is_seen(server, version, location)
     severity = Severity.WARNING if shared else Severity.ERROR
     options = ("--model", version.name, "--repair", "--reregister")
     return Finding(

@@ -23,6 +23,7 @@ from .diagnose import Examination
 from .findings import Code
 from .models import MLMODEL
 from .plan import ExperimentPlan, Item, ModelItem, Plan, RunItem, VersionPlan, tag_of
+from .registry import location_of
 from .upload import upload
 
 METRICS_PER_CALL = 500
@@ -116,21 +117,25 @@ class _Work:
         for model in models:
             if model.copy is None:
                 self._model(model, target, copy)
+        self._link(run, copy, models)
         if item.copy is not None:
             return
         self._describe(run, copy, models)
+        self._upload(item, item.folder, self.client.get_run(copy).info.artifact_uri)
+        self.client.set_tag(copy, REPAIRED_FILES, str(len(item.files)), synchronous=True)
+        if run.info.end_time:
+            self.client.set_terminated(copy, run.info.status, run.info.end_time)
+        self.outcome.copies[item.id] = copy
+
+    def _link(self, run: Run, copy: str, models: list[ModelItem]) -> None:
+        """The copies of models come out of the copy of the run."""
         made = self.client.get_run(copy)
-        self._upload(item, item.folder, made.info.artifact_uri)
         known = {output.model_id for output in made.outputs.model_outputs} if made.outputs else set()
         steps = {each.model_id: each.step for each in run.outputs.model_outputs} if run.outputs else {}
         new = [(self.outcome.copies[model.id], steps.get(model.id, 0)) for model in models]
         outputs = [LoggedModelOutput(model_id, step) for model_id, step in new if model_id not in known]
         if outputs:
             self.client.log_outputs(copy, outputs)
-        self.client.set_tag(copy, REPAIRED_FILES, str(len(item.files)), synchronous=True)
-        if run.info.end_time:
-            self.client.set_terminated(copy, run.info.status, run.info.end_time)
-        self.outcome.copies[item.id] = copy
 
     def _begin(self, run: Run, target: str) -> str:
         tags = {REPAIRED_FROM: run.info.run_id}
@@ -213,7 +218,7 @@ class _Work:
         run_id = copies.get(version.run_id or "")
         if model_id in copies:
             return f"models:/{copies[model_id]}", run_id, copies[model_id]
-        location = self.client.get_model_version_download_uri(version.name, version.version)
+        location = location_of(self.client, version)
         if run_id and version.run_id and is_path(location):
             below = disk(location).relative_to(disk(self.client.get_run(version.run_id).info.artifact_uri))
             return f"runs:/{run_id}/{below.as_posix()}", run_id, None

@@ -83,7 +83,7 @@ def _empty_runs(server: Server, view: ExperimentView, there: set[str], broken: s
     running = [run for run in bare if run.run.info.status in ("RUNNING", "SCHEDULED")]
     rest = [run for run in bare if run not in failed and run not in running and run not in only_model]
     if only_model:
-        yield _logged_model_only(view, only_model)
+        yield _logged_model_only(server, view, only_model)
     if failed:
         yield _failed(server, view, failed)
     if running:
@@ -105,7 +105,7 @@ def _empty_runs(server: Server, view: ExperimentView, there: set[str], broken: s
         )
 
 
-def _logged_model_only(view: ExperimentView, runs: list[RunView]) -> Finding:
+def _logged_model_only(server: Server, view: ExperimentView, runs: list[RunView]) -> Finding:
     first = runs[0].model_ids[0]
     code = f"import mlflow; print([f.path for f in mlflow.MlflowClient().list_logged_model_artifacts('{first}')])"
     return Finding(
@@ -116,7 +116,7 @@ def _logged_model_only(view: ExperimentView, runs: list[RunView]) -> Finding:
         "MLflow 3 stores a model beside its run, not below it. list_artifacts(run_id) and older pages of the UI show "
         "`No Artifacts Recorded`; the model is on the tab Models, and loads.",
         (
-            Step("List its files", f'python -c "{code}"'),
+            Step("List its files", Cures(server).there(f'python -c "{code}"')),
             Step("Load it by its own address", f"mlflow.pyfunc.load_model('models:/{first}')"),
         ),
     )

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import mlflow
 from requests.utils import get_environ_proxies
 
-from .cures import COMPOSE, LOCAL_HOSTS, Cures, allowed_hosts
+from .cures import LOCAL_HOSTS, Cures, allowed_hosts
 from .findings import Code, Finding, Severity, Step
 from .http import API, ARTIFACTS, Answer, NoAnswerError, Server
 
@@ -267,7 +267,7 @@ def _versions_differ(answer: Answer, found: str) -> Finding:
         (answer.shown,),
         "Across major versions parts of the API are missing: MLflow 2 knows no logged models.",
         (
-            Step(f"{COMPOSE} or where the server is installed, the client's version", f"mlflow=={mlflow.__version__}"),
+            Step("Where the server is installed, the client's version", f"pip install 'mlflow=={mlflow.__version__}'"),
             Step("or here the server's", f"pip install 'mlflow=={found}'"),
         ),
     )

@@ -165,6 +165,15 @@ golden: wheel ## Write the golden vectors of the bundled model
 own-model: wheel ## Train the small model without places that tests and examples use
 	$(BIN)/python latency-core/tests/models/make_own.py
 
+# MLFLOW_TRACKING_URI names the server (default: http://localhost:5001); DOCTOR takes more options, such as DOCTOR="--json".
+.PHONY: debug-mlflow
+debug-mlflow: wheel ## Find out why MLflow shows no artifacts: evidence, cause, cure
+	$(BIN)/latency mlflow doctor $(DOCTOR)
+
+.PHONY: fix-mlflow
+fix-mlflow: wheel ## Show what a repair of MLflow's artifacts would copy; YES=1 does it
+	$(BIN)/latency mlflow doctor --repair $(if $(filter 1,$(YES)),--yes) $(DOCTOR)
+
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the Python package into the environment
 	cd latency-py && VIRTUAL_ENV=$(CURDIR)/$(VENV) ../$(BIN)/maturin develop --quiet --locked --profile $(PROFILE)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from doctor_lab import lab  # noqa: F401  a fixture of several files
 from latency_predictor import Predictor
 from latency_predictor.data import synthetic
 from latency_predictor.data import table as tidy

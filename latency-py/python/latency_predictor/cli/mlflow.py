@@ -1,4 +1,4 @@
-"""`latency mlflow`: train, register, promote, roll back."""
+"""`latency mlflow`: train, register, promote, roll back; the doctor is next door."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from . import console
 from .console import JsonOption
+from .mlflow_doctor import doctor
 from .tracking import later
 from .train import TABLE, DataOption, DropOption, TableOption, TargetOption, ThreadsOption
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..mlflow.gate import Holdout, Verdict
 
 app = typer.Typer(help="MLflow: tracking, registry, doctor.", no_args_is_help=True)
+app.command()(doctor)
 
 UriOption = Annotated[
     str | None,

@@ -64,7 +64,7 @@ def _columns(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
 
 def _type(kind: str, strict: bool) -> DataType | AnyType:
     if not strict:
-        return AnyType()  # type: ignore[no-untyped-call]
+        return AnyType()
     return DataType.double if kind == "number" else DataType.string
 
 

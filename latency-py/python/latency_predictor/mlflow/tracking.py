@@ -139,7 +139,7 @@ def data_sets(origin: Mapping[str, Any], path: Path) -> Iterator[tuple[MetaDatas
         )
         source = own
         if name in addresses:
-            source = HTTPDatasetSource(addresses[name])  # type: ignore[no-untyped-call]
+            source = HTTPDatasetSource(addresses[name])
         yield _dataset(name, source, version), "training", tags
 
 

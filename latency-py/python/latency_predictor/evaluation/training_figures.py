@@ -75,10 +75,13 @@ def importance(trained: Trained) -> Figure:
 def feature_names(schema: dict[str, Any]) -> list[str]:
     """A name for each column of the matrix."""
     hubs = [hub["name"] for hub in schema.get("hubs", [])]
-    return [
-        " ".join(hubs[value] if key == "hub" else str(value) for key, value in feature.items())
-        for feature in schema["features"]
-    ]
+
+    def word(key: str, value: Any) -> str:
+        if key == "hub":
+            return str(hubs[value])
+        return ", ".join(value) if isinstance(value, list) else str(value)
+
+    return [" ".join(word(key, value) for key, value in feature.items()) for feature in schema["features"]]
 
 
 def _interval(outputs: Sequence[Any]) -> float:

@@ -1,5 +1,8 @@
 //! The check of rows and batches against a schema: names and categories → one f64 per field.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use crate::batch::{Batch, Column};
 use crate::error::{self, Error, ErrorKind, Result, list, number as shown};
 use crate::path::PathFields;
@@ -29,6 +32,19 @@ impl EncodedRows {
         }
         Ok(())
     }
+}
+
+/// Takes the error of a row, and says whether to go on.
+type Fault<'a> = dyn FnMut(Error) -> Result<()> + 'a;
+
+/// The good rows of a batch, and what is wrong with the others.
+#[derive(Debug)]
+pub(crate) struct ValidRows {
+    pub rows: EncodedRows,
+    /// Which rows of the batch they are.
+    pub numbers: Vec<usize>,
+    /// One error for each other row, in their order.
+    pub errors: Vec<Error>,
 }
 
 /// The index of a category in its encoded form; none if it is missing.
@@ -165,6 +181,12 @@ impl Schema {
 
     /// Checks a batch, column by column, and puts its values row-major in field order.
     pub(crate) fn encode_batch(&self, batch: &Batch<'_>) -> Result<EncodedRows> {
+        self.encode_batch_or(batch, &mut Err)
+    }
+
+    /// Likewise; `fault` takes the error of each value that is wrong, and says whether to go on. Then its cell stays
+    /// missing.
+    fn encode_batch_or(&self, batch: &Batch<'_>, fault: &mut Fault<'_>) -> Result<EncodedRows> {
         let (rows, width) = (batch.len(), self.fields.len());
         for (name, column) in &batch.columns {
             if column.len() != rows {
@@ -187,16 +209,16 @@ impl Schema {
         let places = ["src", "dst"].map(|end| (end, batch.column(end).filter(|_| self.coordinates.is_some())));
         for (end, column) in places {
             if let Some(column) = column {
-                self.encode_places(end, column, batch, &mut values)?;
+                self.encode_places(end, column, batch, &mut values, fault)?;
             }
         }
         for (index, field) in self.fields.iter().enumerate() {
             let cells = values.iter_mut().skip(index).step_by(width);
             match batch.column(&field.name) {
-                Some(column) => encode_column(field, column, cells)?,
+                Some(column) => encode_column(field, column, cells, fault)?,
                 None if field.required
                     && rows > 0
-                    && values.iter().skip(index).step_by(width).any(|value| value.is_nan()) =>
+                    && !places.iter().any(|(end, column)| column.is_some() && self.is_coordinate_of(end, index)) =>
                 {
                     return Err(self.missing_field(field).with_field(&*field.name));
                 }
@@ -215,7 +237,39 @@ impl Schema {
         Ok(EncodedRows { values, rows, ignored })
     }
 
-    fn encode_places(&self, end: &str, column: &Column<'_>, batch: &Batch<'_>, values: &mut [f64]) -> Result<()> {
+    /// Checks a batch and keeps its good rows; with their numbers, and the first error of each of the others.
+    pub(crate) fn encode_valid_rows(&self, batch: &Batch<'_>) -> Result<ValidRows> {
+        let mut errors: BTreeMap<usize, Error> = BTreeMap::new();
+        let mut rows = self.encode_batch_or(batch, &mut |error| match error.row() {
+            Some(row) => {
+                errors.entry(row).or_insert(error);
+                Ok(())
+            }
+            None => Err(error),
+        })?;
+        let width = self.fields.len();
+        let numbers: Vec<_> = (0..rows.rows).filter(|row| !errors.contains_key(row)).collect();
+        if !errors.is_empty() {
+            rows.values =
+                numbers.iter().flat_map(|row| &rows.values[row * width..(row + 1) * width]).copied().collect();
+            rows.rows = numbers.len();
+        }
+        Ok(ValidRows { rows, numbers, errors: errors.into_values().collect() })
+    }
+
+    /// Whether a place's name at this end fills this field.
+    fn is_coordinate_of(&self, end: &str, field: usize) -> bool {
+        ["lat", "lon"].iter().any(|axis| self.field_or_coordinate(&format!("{end}_{axis}")) == Some(field))
+    }
+
+    fn encode_places(
+        &self,
+        end: &str,
+        column: &Column<'_>,
+        batch: &Batch<'_>,
+        values: &mut [f64],
+        fault: &mut Fault<'_>,
+    ) -> Result<()> {
         let Column::Texts(texts) = column else {
             return Err(Error::new(
                 ErrorKind::InvalidField,
@@ -236,20 +290,21 @@ impl Schema {
         }
         let width = self.fields.len();
         for (row, text) in texts.iter().enumerate() {
-            let Some(text) = text else {
-                return Err(Error::new(
-                    ErrorKind::MissingField,
-                    "found no place in this row; allowed: a place such as \"London\"; give one, or leave the row out",
-                )
-                .with_field(end)
-                .with_row(row));
+            let found = text.as_deref().ok_or_else(|| no_place(end)).and_then(|name| find_place(end, name));
+            let place = match found {
+                Ok(place) => place,
+                Err(error) => {
+                    fault(error.with_row(row))?;
+                    continue;
+                }
             };
-            let place = find_place(end, text).map_err(|error| error.with_row(row))?;
             let cells = &mut values[row * width..(row + 1) * width];
             for (field, degrees, axis) in [(lat, place.lat, "lat"), (lon, place.lon, "lon")] {
                 if let Some(field) = field {
-                    cells[field] = encode_number(&self.fields[field], degrees)
-                        .map_err(|error| error.with_field(format!("{end}.{axis}")).with_row(row))?;
+                    match encode_number(&self.fields[field], degrees) {
+                        Ok(number) => cells[field] = number,
+                        Err(error) => fault(error.with_field(format!("{end}.{axis}")).with_row(row))?,
+                    }
                 }
             }
             // A place's provider is a hint: a model that does not know it does not mind.
@@ -270,27 +325,49 @@ impl Schema {
     }
 }
 
-fn encode_column<'v>(field: &Field, column: &'v Column<'_>, cells: impl Iterator<Item = &'v mut f64>) -> Result<()> {
-    let at = |row: usize| move |error: Error| error.with_field(&*field.name).with_row(row);
+fn no_place(end: &str) -> Error {
+    Error::new(
+        ErrorKind::MissingField,
+        "found no place in this row; allowed: a place such as \"London\"; give one, or leave the row out",
+    )
+    .with_field(end)
+}
+
+fn encode_column<'v>(
+    field: &Field,
+    column: &'v Column<'_>,
+    cells: impl Iterator<Item = &'v mut f64>,
+    fault: &mut Fault<'_>,
+) -> Result<()> {
     match column {
-        Column::Numbers(numbers) => encode_numbers(field, numbers.iter(), cells)?,
-        Column::Strided(numbers) => encode_numbers(field, numbers.iter(), cells)?,
-        Column::Texts(texts) => {
-            for (row, (cell, text)) in cells.zip(texts).enumerate() {
-                match text {
-                    Some(text) => *cell = encode_text(field, text).map_err(at(row))?,
-                    None if field.required => {
-                        return Err(at(row)(Error::new(
-                            ErrorKind::MissingField,
-                            format!(
-                                "required, but missing in this row; allowed: {}; give it, or leave the row out",
-                                allowed(field)
-                            ),
-                        )));
-                    }
-                    None => {}
-                }
-            }
+        Column::Numbers(numbers) => encode_numbers(field, numbers.iter(), cells, fault),
+        Column::Strided(numbers) => encode_numbers(field, numbers.iter(), cells, fault),
+        Column::Texts(texts) => encode_texts(field, texts, cells, fault),
+    }
+}
+
+fn encode_texts<'v>(
+    field: &Field,
+    texts: &[Option<Cow<'_, str>>],
+    cells: impl Iterator<Item = &'v mut f64>,
+    fault: &mut Fault<'_>,
+) -> Result<()> {
+    for (row, (cell, text)) in cells.zip(texts).enumerate() {
+        let found = match text {
+            Some(text) => encode_text(field, text),
+            None if field.required => Err(Error::new(
+                ErrorKind::MissingField,
+                format!(
+                    "required, but missing in this row; allowed: {}; give it, or leave the row out",
+                    allowed(field)
+                ),
+            )),
+            // What a place's name implies may stand there.
+            None => continue,
+        };
+        match found {
+            Ok(code) => *cell = code,
+            Err(error) => fault(error.with_field(&*field.name).with_row(row))?,
         }
     }
     Ok(())
@@ -300,10 +377,14 @@ fn encode_numbers<'v>(
     field: &Field,
     numbers: impl Iterator<Item = &'v f64>,
     cells: impl Iterator<Item = &'v mut f64>,
+    fault: &mut Fault<'_>,
 ) -> Result<()> {
     for (row, (cell, number)) in cells.zip(numbers).enumerate() {
         if !number.is_nan() || field.required {
-            *cell = encode_number(field, *number).map_err(|error| error.with_field(&*field.name).with_row(row))?;
+            match encode_number(field, *number) {
+                Ok(number) => *cell = number,
+                Err(error) => fault(error.with_field(&*field.name).with_row(row))?,
+            }
         }
     }
     Ok(())

@@ -124,6 +124,39 @@ impl Notes {
         self.missing.row(row).map(|field| &**field)
     }
 
+    /// For each optional field, in the order of the schema, whether each row leaves it out.
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let access = [Some("wifi"), None].into_iter().collect::<latency_core::Column>();
+    /// let batch = Batch::new().with("src", ["London"; 2]).with("dst", ["Tokyo"; 2]).with("src_access", access);
+    /// let notes = Predictor::bundled()?.predict_batch(&batch)?.notes;
+    /// let (field, missing) = notes.missing_by_field().next().unwrap();
+    /// assert_eq!((field, missing.collect::<Vec<_>>()), ("src_access", vec![false, true]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn missing_by_field(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = bool>)> {
+        let width = self.missing.words_per_row.max(1);
+        self.missing.fields.iter().enumerate().map(move |(index, field)| {
+            let words = self.missing.words.iter().skip(index / 64).step_by(width);
+            (&**field, words.map(move |word| word >> (index % 64) & 1 == 1))
+        })
+    }
+
+    /// The same notes for rows `numbers` of `rows`; of the others there is nothing to know.
+    pub(crate) fn spread(mut self, numbers: &[usize], rows: usize) -> Self {
+        self.warnings.iter_mut().for_each(|(row, _)| *row = numbers[*row]);
+        let width = self.missing.words_per_row;
+        let mut words = vec![0; rows * width];
+        for (row, bits) in numbers.iter().zip(self.missing.words.chunks(width.max(1))) {
+            words[row * width..(row + 1) * width].copy_from_slice(bits);
+        }
+        self.missing.words = words;
+        self
+    }
+
     /// The same names, shared.
     pub(crate) fn missing_names(&self, row: usize) -> Vec<Arc<str>> {
         self.missing.row(row).cloned().collect()

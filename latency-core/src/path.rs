@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::encode::{Encode, Encoder, allowed, encode_number};
 use crate::error::{Error, ErrorKind, Result, number};
 use crate::labels::{Access, Provider, Tier};
-use crate::places::Place;
+use crate::places::{COORDINATES_UNCERTAINTY_KM, Place};
 use crate::row::{Row, find_place};
 use crate::schema::{Field, FieldKind, Schema};
 
@@ -37,7 +37,7 @@ pub struct Path {
 /// One end of a path: a position, and what else is known about it.
 ///
 /// Its JSON is an object, `{"lat": 51.51, "lon": -0.13, "access": "wifi"}`; it is read from the name of a place too, and
-/// from an object with `place`. How far off the position may be is not in it.
+/// from an object with `place`. How far off the position may be is in it where it is not that of coordinates.
 ///
 /// ```
 /// use latency_core::{Endpoint, Provider};
@@ -45,7 +45,7 @@ pub struct Path {
 /// let end: Endpoint = serde_json::from_str(r#"{"place": "aws:eu-west-2", "access": "server"}"#)?;
 /// assert_eq!(end.provider(), Some(Provider::Aws));
 /// let end: Endpoint = serde_json::from_str("\"Tokyo\"")?;
-/// assert_eq!(serde_json::to_string(&end)?, r#"{"lat":35.69,"lon":139.69}"#);
+/// assert_eq!(serde_json::to_string(&end)?, r#"{"lat":35.69,"lon":139.69,"uncertainty_km":50.0}"#);
 /// # Ok(())
 /// # }
 /// ```
@@ -62,8 +62,14 @@ pub struct Endpoint {
     /// Whether the provider comes from a place's name: a model that does not know it does not mind.
     #[serde(skip)]
     provider_implied: bool,
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "is_as_coordinates")]
     uncertainty_km: f64,
+}
+
+/// What is read for coordinates without it need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_as_coordinates(km: &f64) -> bool {
+    *km == COORDINATES_UNCERTAINTY_KM
 }
 
 impl Path {
@@ -182,14 +188,7 @@ impl Endpoint {
     /// # Errors
     /// [`ErrorKind::InvalidField`] if it is not between 0 and 20,100, beyond which there is no place.
     pub fn with_uncertainty_km(mut self, km: f64) -> Result<Self> {
-        if !(0.0..=20_100.0).contains(&km) {
-            return Err(Error::new(
-                ErrorKind::InvalidField,
-                format!("found {}; allowed: a number from 0 to 20100 (km)", number(km)),
-            )
-            .with_field("uncertainty_km"));
-        }
-        self.uncertainty_km = km;
+        self.uncertainty_km = check_uncertainty_km(km).map_err(|error| error.with_field("uncertainty_km"))?;
         Ok(self)
     }
 
@@ -302,6 +301,15 @@ struct EndpointObject {
     access: Option<Access>,
     provider: Option<Provider>,
     tier: Option<Tier>,
+    uncertainty_km: Option<f64>,
+}
+
+/// Refuses what cannot be a distance between a position and a place on Earth.
+pub(crate) fn check_uncertainty_km(km: f64) -> Result<f64> {
+    if (0.0..=20_100.0).contains(&km) {
+        return Ok(km);
+    }
+    Err(Error::new(ErrorKind::InvalidField, format!("found {}; allowed: a number from 0 to 20100 (km)", number(km))))
 }
 
 struct EndpointVisitor;
@@ -330,6 +338,9 @@ impl<'de> Visitor<'de> for EndpointVisitor {
         let mut end = end.map_err(de::Error::custom)?;
         end.access = object.access;
         end.tier = object.tier;
+        if let Some(km) = object.uncertainty_km {
+            end = end.with_uncertainty_km(km).map_err(de::Error::custom)?;
+        }
         Ok(if let Some(provider) = object.provider { end.with_provider(provider) } else { end })
     }
 }

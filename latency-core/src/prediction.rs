@@ -149,6 +149,25 @@ impl Predictions {
         self.distance_km.iter_mut().for_each(|distances| distances.push(distance));
     }
 
+    /// The same predictions as rows `numbers` of `rows`, the others without a number.
+    pub(crate) fn spread(self, numbers: &[usize], rows: usize) -> Self {
+        let spread = |column: Vec<f32>| {
+            let mut wide = vec![f32::NAN; rows];
+            numbers.iter().zip(column).for_each(|(row, number)| wide[*row] = number);
+            wide
+        };
+        Self {
+            p50_ms: spread(self.p50_ms),
+            low_ms: spread(self.low_ms),
+            high_ms: spread(self.high_ms),
+            p90_ms: spread(self.p90_ms),
+            p99_ms: spread(self.p99_ms),
+            floor_ms: self.floor_ms.map(spread),
+            distance_km: self.distance_km.map(spread),
+            notes: self.notes.spread(numbers, rows),
+        }
+    }
+
     /// The number of rows.
     ///
     /// ```
@@ -243,6 +262,23 @@ impl Predictions {
             [&self.p50_ms, &self.low_ms, &self.high_ms, &self.p90_ms, &self.p99_ms].map(Some);
         let columns = [p50, low, high, p90, p99, self.floor_ms.as_ref(), self.distance_km.as_ref()];
         NUMBERS.into_iter().zip(columns).filter_map(|(name, column)| column.map(|column| (name, column.as_slice())))
+    }
+
+    /// The columns themselves by name, in the order of [`NUMBERS`].
+    ///
+    /// ```
+    /// # use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]);
+    /// let columns: Vec<(&str, Vec<f32>)> = Predictor::bundled()?.predict_batch(&batch)?.into_columns().collect();
+    /// assert_eq!(columns[0].0, "p50_ms");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_columns(self) -> impl Iterator<Item = (&'static str, Vec<f32>)> {
+        let [p50, low, high, p90, p99] = [self.p50_ms, self.low_ms, self.high_ms, self.p90_ms, self.p99_ms].map(Some);
+        let columns = [p50, low, high, p90, p99, self.floor_ms, self.distance_km];
+        NUMBERS.into_iter().zip(columns).filter_map(|(name, column)| column.map(|column| (name, column)))
     }
 }
 

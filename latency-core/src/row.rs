@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result, number as shown_number};
+use crate::error::{Error, ErrorKind, Result, number as shown_number, text as shown_text};
+use crate::path::check_uncertainty_km;
 use crate::places::Place;
 
 /// One value of a row.
@@ -92,7 +93,10 @@ const MAX_VALUES: usize = 1000;
 pub enum Entry {
     /// A plain value; for the keys `src` and `dst` the name of a place.
     Value(Value),
-    /// The values of one end: `lat` and `lon`, or `place`, and what else the model's fields have for an end.
+    /// A place that was found before, for the keys `src` and `dst`.
+    Place(Place),
+    /// The values of one end: `lat` and `lon`, or `place`, and what else the model's fields have for an end; also
+    /// `uncertainty_km`, as [`Endpoint::with_uncertainty_km`](crate::Endpoint::with_uncertainty_km) has it.
     End(Vec<(String, Value)>),
 }
 
@@ -155,8 +159,8 @@ impl Row {
     /// range), with the field `src` or `dst`.
     pub fn between(src: &str, dst: &str) -> Result<Self> {
         let mut row = Self { nested: true, ..Self::default() };
-        row.set_place("src", "src", src)?;
-        row.set_place("dst", "dst", dst)?;
+        row.set_place("src", "src", &find_place("src", src)?)?;
+        row.set_place("dst", "dst", &find_place("dst", dst)?)?;
         Ok(row)
     }
 
@@ -246,7 +250,11 @@ impl Row {
             match (key.as_str(), entry) {
                 (end @ ("src" | "dst"), Entry::Value(Value::Text(name))) => {
                     row.nested = true;
-                    row.set_place(end, end, &name)?;
+                    row.set_place(end, end, &find_place(end, &name)?)?;
+                }
+                (end @ ("src" | "dst"), Entry::Place(place)) => {
+                    row.nested = true;
+                    row.set_place(end, end, &place)?;
                 }
                 (end @ ("src" | "dst"), Entry::End(values)) => {
                     row.nested = true;
@@ -259,7 +267,7 @@ impl Row {
                     );
                 }
                 (field, Entry::Value(value)) => row.set_once(field, value, None)?,
-                (field, Entry::End(_)) => {
+                (field, Entry::End(_) | Entry::Place(_)) => {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
                         "found an object; allowed: a number, a string or null; only `src` and `dst` can be objects",
@@ -296,7 +304,7 @@ impl Row {
                     )
                     .with_field(shown));
                 }
-                self.set_place(end, &shown, name)?;
+                self.set_place(end, &shown, &find_place(&shown, name)?)?;
             }
             Some(Value::Number(number)) => {
                 return Err(Error::new(
@@ -310,8 +318,19 @@ impl Row {
             }
             Some(Value::Missing) | None => {}
         }
+        let mut uncertainty_km = None;
         for (part, value) in values.into_iter().filter(|(part, _)| part != "place") {
-            self.set_once(&format!("{end}_{part}"), value, Some(&format!("{end}.{part}")))?;
+            let shown = format!("{end}.{part}");
+            if part == UNCERTAINTY {
+                if uncertainty_km.replace(uncertainty(&value).map_err(|error| error.with_field(&*shown))?).is_some() {
+                    return Err(Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(shown));
+                }
+                continue;
+            }
+            self.set_once(&format!("{end}_{part}"), value, Some(&shown))?;
+        }
+        if let Some(Some(km)) = uncertainty_km {
+            self.uncertainty_km[usize::from(end == "dst")] = Some(km);
         }
         Ok(())
     }
@@ -338,8 +357,7 @@ impl Row {
     }
 
     /// `shown` is what the caller calls the field that holds the name.
-    fn set_place(&mut self, end: &str, shown: &str, name: &str) -> Result<()> {
-        let place = find_place(shown, name)?;
+    fn set_place(&mut self, end: &str, shown: &str, place: &Place) -> Result<()> {
         self.uncertainty_km[usize::from(end == "dst")] = Some(place.uncertainty_km());
         self.set_once(&format!("{end}_lat"), place.lat.into(), Some(shown))?;
         self.set_once(&format!("{end}_lon"), place.lon.into(), Some(shown))?;
@@ -362,6 +380,20 @@ impl Row {
             Some((end @ ("src" | "dst"), rest)) if self.is_nested(field) => Cow::Owned(format!("{end}.{rest}")),
             _ => Cow::Borrowed(field),
         }
+    }
+}
+
+/// What an end may say of itself that is no field of a model: how far from its position it may be, km.
+const UNCERTAINTY: &str = "uncertainty_km";
+
+fn uncertainty(value: &Value) -> Result<Option<f64>> {
+    match value {
+        Value::Number(km) => check_uncertainty_km(*km).map(Some),
+        Value::Text(text) => Err(Error::new(
+            ErrorKind::InvalidField,
+            format!("found the text {}; allowed: a number from 0 to 20100 (km)", shown_text(text)),
+        )),
+        Value::Missing => Ok(None),
     }
 }
 

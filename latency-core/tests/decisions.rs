@@ -103,6 +103,26 @@ fn a_wrong_position_is_allowed_for() {
     }
     let kinds = ["aws:eu-west-2", "London", "LHR", "51.5,-0.1"].map(|name| Place::find(name).unwrap().uncertainty_km());
     assert_eq!(kinds, [100.0, 50.0, 10.0, 10.0]);
+    // What an end says of itself in JSON, in every form of the question.
+    let json = serde_json::json!({"src": {"place": "London", "uncertainty_km": 1000}, "dst": "Tokyo"});
+    assert_eq!(PREDICTOR.judge(&Row::from_json(&json).unwrap(), 60.0).unwrap().verdict, Verdict::Suspicious);
+    let path: Path = serde_json::from_value(json).unwrap();
+    assert_eq!(path.src.uncertainty_km(), 1000.0);
+    assert_eq!(
+        serde_json::from_value::<Path>(serde_json::to_value(&path).unwrap()).unwrap().src.uncertainty_km(),
+        1000.0
+    );
+    let unknown = serde_json::json!({"src": {"place": "London", "uncertainty_km": null}, "dst": "Tokyo"});
+    assert_eq!(
+        PREDICTOR.judge(&Row::from_json(&unknown).unwrap(), 60.0).unwrap(),
+        PREDICTOR.judge(&Row::between("London", "Tokyo").unwrap(), 60.0).unwrap()
+    );
+    for wrong in [serde_json::json!(-1), serde_json::json!("far")] {
+        let error =
+            Row::from_json(&serde_json::json!({"src": {"place": "London", "uncertainty_km": wrong}})).unwrap_err();
+        assert_eq!(error.field(), Some("src.uncertainty_km"));
+        assert!(error.message().ends_with("allowed: a number from 0 to 20100 (km)"), "{error}");
+    }
     // A row knows the kinds of its places too.
     let row = Row::between("aws:eu-west-2", "Tokyo").unwrap();
     let message = PREDICTOR.judge(&row, 20.0).unwrap().message;

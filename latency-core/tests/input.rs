@@ -192,6 +192,73 @@ fn bad_rows_fail_alone_among_good_ones() {
 }
 
 #[test]
+fn the_valid_rows_of_a_batch_are_predicted_and_the_others_are_named() {
+    let predictor = predictor();
+    let batch = Batch::new()
+        .with("src", ["London", "Nowhereville", "Paris", "Oslo", "McMurdo"])
+        .with(
+            "dst",
+            [Some("Tokyo"), Some("Nowhereville"), None, Some("Rome"), Some("-77.85,166.67")]
+                .into_iter()
+                .collect::<Column>(),
+        )
+        .with("src_access", [Some("wifi"), Some("pigeon"), None, Some("pigeon"), None].into_iter().collect::<Column>())
+        .with("weather", vec![0.0; 5]);
+    let (predictions, errors) = predictor.predict_valid_rows(&batch.clone()).unwrap();
+    let found: Vec<_> = errors.iter().map(|error| (error.row(), error.field(), error.code())).collect();
+    let expected = [
+        (Some(1), Some("src"), "UNKNOWN_PLACE"),
+        (Some(2), Some("dst"), "MISSING_FIELD"),
+        (Some(3), Some("src_access"), "INVALID_FIELD"),
+        (Some(4), Some("src"), "UNKNOWN_PLACE"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(predictor.predict_batch(&batch).unwrap_err().to_string(), errors[0].to_string());
+    let london = predictor.predict(&Row::between("London", "Tokyo").unwrap().with("src_access", "wifi")).unwrap();
+    assert_eq!(predictions.get(0), Some(london));
+    for (name, column) in predictions.columns() {
+        assert!(column.len() == 5 && column[1..].iter().all(|number| number.is_nan()), "{name}");
+    }
+    assert_eq!((predictions.notes.missing(1).count(), predictions.notes.missing(0).count()), (0, 5));
+    assert_eq!(predictions.notes.ignored_columns, ["weather"]);
+}
+
+#[test]
+fn notes_of_valid_rows_keep_their_numbers() {
+    let ends = |lats: [f64; 4]| {
+        let column = |value: f64| vec![value; 4];
+        Batch::new()
+            .with("src_lat", lats.to_vec())
+            .with("src_lon", column(0.1))
+            .with("dst_lat", column(35.7))
+            .with("dst_lon", column(139.7))
+    };
+    let (predictions, errors) = predictor().predict_valid_rows(&ends([91.0, 51.5, f64::NAN, -89.0])).unwrap();
+    assert_eq!(errors.iter().map(Error::row).collect::<Vec<_>>(), [Some(0), Some(2)]);
+    assert!(!predictions.notes.warnings.is_empty());
+    assert!(predictions.notes.warnings.iter().all(|(row, _)| *row == 3), "{:?}", predictions.notes.warnings);
+    assert!(predictions.get(3).unwrap().p50_ms > 95.0);
+    let (all, none) = predictor().predict_valid_rows(&ends([1.0, 2.0, 3.0, 4.0])).unwrap();
+    assert_eq!((all, none.len()), (predictor().predict_batch(&ends([1.0, 2.0, 3.0, 4.0])).unwrap(), 0));
+    let (nothing, errors) = predictor().predict_valid_rows(&ends([91.0; 4])).unwrap();
+    assert!(errors.len() == 4 && nothing.p50_ms.iter().all(|number| number.is_nan()));
+    // What concerns all rows is no matter of one row.
+    let error = predictor().predict_valid_rows(&Batch::new().with("src", ["London"])).unwrap_err();
+    assert_eq!((error.code(), error.row()), ("MISSING_FIELD", None));
+    let (empty, errors) = predictor().predict_valid_rows(&Batch::new()).unwrap();
+    assert!(empty.is_empty() && errors.is_empty());
+}
+
+#[test]
+fn a_place_that_was_found_is_an_end() {
+    let place = |name: &str| Entry::Place(latency_core::Place::find(name).unwrap());
+    let row = Row::from_entries([("src".into(), place("aws:eu-west-2")), ("dst".into(), Entry::Value("Tokyo".into()))]);
+    assert_eq!(row.unwrap(), Row::between("aws:eu-west-2", "Tokyo").unwrap());
+    let error = Row::from_entries([("hops".into(), place("London"))]).unwrap_err();
+    assert_eq!((error.code(), error.field()), ("INVALID_FIELD", Some("hops")));
+}
+
+#[test]
 fn rows_with_absurdly_many_values_are_refused_at_once() {
     let many: serde_json::Map<_, _> = (0..5000).map(|index| (format!("field_{index}"), json!(1))).collect();
     assert!(refuse_json(&json!(many)).message().contains("more than 1000 values"));

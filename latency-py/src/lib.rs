@@ -1,7 +1,10 @@
 //! Python bindings of `latency-core`, thin: convert, call, map errors.
 
+mod arrow;
+mod columns;
 mod convert;
 mod error;
+mod place;
 mod predictor;
 
 use pyo3::prelude::*;
@@ -10,7 +13,9 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::predictor::{Predictor, featurize, find_place};
+    use super::place::Place;
+    #[pymodule_export]
+    use super::predictor::{Predictor, featurize};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

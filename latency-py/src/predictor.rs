@@ -1,15 +1,16 @@
 //! The class that Python's `Predictor` wraps.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use latency_core::{Place, Schema};
-use numpy::{IntoPyArray, PyArray2, ToPyArray};
+use latency_core::{Notes, Row, Schema};
+use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
-use crate::convert::{self, Columns};
-use crate::error::OrRaise;
+use crate::columns::Columns;
+use crate::convert;
+use crate::error::{Failure, OrRaise, exception};
 
 /// A loaded model.
 #[pyclass(frozen, module = "latency_predictor._core")]
@@ -65,31 +66,103 @@ impl Predictor {
     }
 
     fn predict<'py>(&self, py: Python<'py>, values: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        let row = convert::row(values)?;
+        let row = convert::row(values).or_raise(py)?;
         let prediction = py.detach(|| self.inner.predict(&row)).or_raise(py)?;
         convert::prediction(py, &prediction)
     }
 
-    /// Columns → `(columns of f32 arrays, warnings, ignored column names)`.
+    /// A table → columns of f32 arrays, and the names of the columns that were ignored.
     #[allow(clippy::type_complexity)] // A plain tuple that the Python side unpacks at once.
     fn predict_batch<'py>(
         &self,
         py: Python<'py>,
-        columns: &Bound<'py, PyDict>,
-    ) -> PyResult<(Bound<'py, PyDict>, Vec<(usize, String, String, String)>, Vec<String>)> {
-        let columns = Columns::extract(columns)?;
+        table: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
+        let columns = Columns::extract(table, &self.known()).or_raise(py)?;
         let batch = columns.batch();
         let predictions = py.detach(|| self.inner.predict_batch(&batch)).or_raise(py)?;
-        let answer = PyDict::new(py);
-        for (name, column) in predictions.columns() {
-            answer.set_item(name, column.to_pyarray(py))?;
+        let ignored = predictions.notes.ignored_columns.clone();
+        Ok((arrays(py, predictions)?, ignored))
+    }
+
+    /// Likewise, but rows at fault have NaN; with the exception of each, warnings by row, and for each optional field
+    /// which rows do not give it.
+    #[allow(clippy::type_complexity)] // A plain tuple that the Python side unpacks at once.
+    fn predict_batch_with_notes<'py>(
+        &self,
+        py: Python<'py>,
+        table: &Bound<'py, PyAny>,
+    ) -> PyResult<(
+        Bound<'py, PyDict>,
+        Vec<String>,
+        Vec<Bound<'py, PyAny>>,
+        Vec<(&'static str, String, String, usize)>,
+        Bound<'py, PyDict>,
+    )> {
+        let columns = Columns::extract(table, &self.known()).or_raise(py)?;
+        let batch = columns.batch();
+        let (mut predictions, errors) = py.detach(|| self.inner.predict_valid_rows(&batch)).or_raise(py)?;
+        let notes: Notes = std::mem::take(&mut predictions.notes);
+        let missing = PyDict::new(py);
+        for (field, rows) in notes.missing_by_field() {
+            missing.set_item(field, rows.collect::<Vec<bool>>().into_pyarray(py))?;
         }
-        let warnings = predictions
-            .notes
+        let errors = errors.iter().map(|error| exception(py, error)).collect::<PyResult<_>>()?;
+        let warnings = notes
             .warnings
             .into_iter()
-            .map(|(row, warning)| (row, warning.code.as_str().to_owned(), warning.field, warning.message));
-        Ok((answer, warnings.collect(), predictions.notes.ignored_columns))
+            .map(|(row, warning)| (warning.code.as_str(), warning.field, warning.message, row))
+            .collect();
+        Ok((arrays(py, predictions)?, notes.ignored_columns, errors, warnings, missing))
+    }
+
+    /// Paths → for each, in their order by median, `(index, p_best, p_within_budget, prediction)`.
+    #[allow(clippy::type_complexity)] // A plain tuple that the Python side unpacks at once.
+    fn rank<'py>(
+        &self,
+        py: Python<'py>,
+        paths: &Bound<'py, PyList>,
+        budget_ms: Option<f64>,
+    ) -> PyResult<Vec<(usize, f64, Option<f64>, Bound<'py, PyDict>)>> {
+        let rows: Vec<Row> = paths
+            .iter()
+            .enumerate()
+            .map(|(index, path)| {
+                let values = path.cast_into::<PyDict>().map_err(PyErr::from)?;
+                convert::row(&values).map_err(|failure| failure.in_row(index))
+            })
+            .collect::<Result<_, Failure>>()
+            .or_raise(py)?;
+        let ranked = py.detach(|| self.inner.rank_paths(&rows, budget_ms)).or_raise(py)?;
+        ranked
+            .iter()
+            .map(|one| Ok((one.index, one.p_best, one.p_within_budget, convert::prediction(py, &one.prediction)?)))
+            .collect()
+    }
+
+    /// A path → `(timeout_ms, prediction)`.
+    fn timeout<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyDict>,
+        quantile: f64,
+    ) -> PyResult<(f64, Bound<'py, PyDict>)> {
+        let row = convert::row(values).or_raise(py)?;
+        let timeout = py.detach(|| self.inner.timeout(&row, quantile)).or_raise(py)?;
+        Ok((latency_core::shortest(timeout.timeout_ms), convert::prediction(py, &timeout.prediction)?))
+    }
+
+    /// A path and a measurement → `(verdict, quantile, message, prediction)`.
+    #[allow(clippy::type_complexity)] // A plain tuple that the Python side unpacks at once.
+    fn judge<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyDict>,
+        measured_ms: f64,
+    ) -> PyResult<(&'static str, f64, String, Bound<'py, PyDict>)> {
+        let row = convert::row(values).or_raise(py)?;
+        let found = py.detach(|| self.inner.judge(&row, measured_ms)).or_raise(py)?;
+        Ok((found.verdict.as_str(), found.quantile, found.message, convert::prediction(py, &found.prediction)?))
     }
 
     fn schema_json(&self) -> String {
@@ -107,6 +180,21 @@ impl Predictor {
     }
 }
 
+impl Predictor {
+    /// The columns that the model reads.
+    fn known(&self) -> HashSet<&str> {
+        self.inner.schema().fields.iter().map(|field| field.name.as_str()).chain(["src", "dst"]).collect()
+    }
+}
+
+fn arrays(py: Python<'_>, predictions: latency_core::Predictions) -> PyResult<Bound<'_, PyDict>> {
+    let columns = PyDict::new(py);
+    for (name, column) in predictions.into_columns() {
+        columns.set_item(name, column.into_pyarray(py))?;
+    }
+    Ok(columns)
+}
+
 /// The matrix that a model with this schema sees for these columns: what training uses.
 #[pyfunction]
 pub fn featurize<'py>(
@@ -115,21 +203,8 @@ pub fn featurize<'py>(
     columns: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let schema = Schema::from_json(schema_json).or_raise(py)?;
-    let columns = Columns::extract(columns)?;
+    let columns = Columns::extract(columns.as_any(), &HashSet::new()).or_raise(py)?;
     let batch = columns.batch();
     let matrix = py.detach(|| latency_core::featurize(&schema, &batch)).or_raise(py)?;
     Ok(matrix.into_pyarray(py))
-}
-
-/// `(name, region, country, lat, lon, provider)` of a place.
-#[pyfunction]
-#[allow(clippy::type_complexity)] // A plain tuple that the Python side unpacks at once.
-pub fn find_place(
-    py: Python<'_>,
-    query: &str,
-) -> PyResult<(String, Option<String>, Option<String>, f64, f64, Option<&'static str>)> {
-    let place = Place::find(query).or_raise(py)?;
-    let provider = place.provider().map(latency_core::Provider::as_str);
-    let [region, country] = [place.region, place.country].map(|part| part.map(Cow::into_owned));
-    Ok((place.name.into_owned(), region, country, place.lat, place.lon, provider))
 }

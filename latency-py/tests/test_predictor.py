@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -88,12 +89,6 @@ def test_a_shuffled_dataframe_equals_the_golden_vectors_and_keeps_its_index(
     assert_golden(answer, golden)
     part = golden_frame.sample(200, random_state=1)
     pd.testing.assert_frame_equal(predictor.predict_batch(part), answer.loc[part.index])
-
-
-def test_an_arrow_table_equals_the_golden_vectors(
-    predictor: Predictor, golden: dict[str, Any], golden_frame: pd.DataFrame
-) -> None:
-    assert_golden(predictor.predict_batch(pa.Table.from_pandas(golden_frame, preserve_index=False)), golden)
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "category"])
@@ -268,6 +263,10 @@ def table(rows: Any) -> Ask:
     return lambda predictor: predictor.predict_batch(rows)
 
 
+def rank(src: Any, candidates: Any, **options: Any) -> Ask:
+    return lambda predictor: predictor.rank(src, candidates, **options)
+
+
 INVALID: list[tuple[str, Ask, str, str | None, int | None, str]] = [
     ("nothing", single(dst=None), "MISSING_FIELD", "src_lat", None, "required, but not given"),
     ("one end", single("London", None), "MISSING_FIELD", "dst.lat", None, "required"),
@@ -324,7 +323,7 @@ INVALID: list[tuple[str, Ask, str, str | None, int | None, str]] = [
         "INVALID_FIELD",
         "src_access",
         1,
-        "a number beside text",
+        "found the number 1.0 beside text",
     ),
     ("batch: numbers for words", batch(src_access=[1, 2]), "INVALID_FIELD", "src_access", 0, "found the number 1"),
     ("batch: huge", batch(src_lat=[1, 10**400]), "INVALID_FIELD", "src_lat", 1, "64 bits"),
@@ -364,7 +363,53 @@ INVALID: list[tuple[str, Ask, str, str | None, int | None, str]] = [
         "dimensions",
     ),
     ("a list", table([OK]), "INVALID_BATCH", None, None, "found a list; allowed: a dict of columns"),
-    ("an array", table(np.ones((2, 4))), "INVALID_BATCH", None, None, "found a ndarray"),
+    ("batch: text among numbers", batch(src_lat=[1.5, "x"]), "INVALID_FIELD", "src_lat", 1, "found the text 'x'"),
+    ("a matrix", table(np.ones((2, 4))), "INVALID_BATCH", None, None, "a name for each column"),
+    (
+        "Arrow: bools",
+        table(pa.table({**BATCH, "src_lat": [True, False]})),
+        "INVALID_FIELD",
+        "src_lat",
+        None,
+        "true and false",
+    ),
+    (
+        "Arrow: dates",
+        table(pa.table({**BATCH, "src_lat": pa.array([1, 2], pa.date32())})),
+        "INVALID_FIELD",
+        "src_lat",
+        None,
+        "found Arrow's Date32; allowed: numbers or strings",
+    ),
+    (
+        "Arrow: column twice",
+        table(pa.table([[1.0], [1.0]], names=["src_lat", "src_lat"])),
+        "INVALID_BATCH",
+        "src_lat",
+        None,
+        "found twice",
+    ),
+    ("Arrow: no column", table(pa.table({"src_lat": [1.0]})), "MISSING_FIELD", "src_lon", None, "required"),
+    ("Arrow: none known", table(pa.table({"x": [1.0]})), "MISSING_FIELD", "src_lat", None, "required"),
+    ("Arrow: null", table(pa.table({**BATCH, "src_lat": [1.0, None]})), "INVALID_FIELD", "src_lat", 1, "found NaN"),
+    ("Arrow: word", table(pa.table({**BATCH, "src_tier": ["premium", "x"]})), "INVALID_FIELD", "src_tier", 1, "found"),
+    ("Arrow: rows alone", table(pa.table({"x": [1]}).select([])), "INVALID_BATCH", None, None, "1 rows without"),
+    ("Polars: lazy", table(pl.LazyFrame(BATCH)), "INVALID_BATCH", None, None, "collect it first"),
+    ("rank: place", rank("London", ["Paris", "Nowhereville"]), "UNKNOWN_PLACE", "dst", 1, "Nowhereville"),
+    ("rank: number", rank("London", ["Paris", 5]), "INVALID_FIELD", "dst", 1, 'such as "London"'),
+    ("rank: value", rank("London", [{"lat": 91, "lon": 0}]), "INVALID_FIELD", "dst.lat", 0, "-90 to 90"),
+    ("rank: one", rank("London", "Paris"), "INVALID_FIELD", "candidates", None, "a list of ends"),
+    ("rank: budget", rank("London", ["Paris"], budget_ms=-1), "INVALID_FIELD", "budget_ms", None, "above 0"),
+    ("timeout", lambda p: p.timeout("London", "Paris", quantile=1), "INVALID_FIELD", "quantile", None, "0.5 to 0.999"),
+    ("judge", lambda p: p.judge("London", "Paris", measured_ms=0), "INVALID_FIELD", "measured_ms", None, "above 0"),
+    (
+        "judge: uncertainty",
+        lambda p: p.judge({"place": "London", "uncertainty_km": -1}, "Paris", measured_ms=1),
+        "INVALID_FIELD",
+        "src.uncertainty_km",
+        None,
+        "0 to 20100",
+    ),
     ("nothing at all", table(None), "INVALID_BATCH", None, None, "found a NoneType"),
     ("rows without columns", table(pd.DataFrame(index=[1, 2])), "INVALID_BATCH", None, None, "2 rows without a column"),
 ]
@@ -628,3 +673,9 @@ def test_the_examples_in_the_docstrings_hold(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert found.attempted > 1
     assert found.failed == 0
+
+
+def test_the_examples_in_the_docstrings_of_places_hold() -> None:
+    example = doctest.DocTestParser().get_doctest(lp.Place.__doc__ or "", {}, "Place", None, None)
+    assert len(example.examples) > 2
+    assert doctest.DocTestRunner().run(example).failed == 0

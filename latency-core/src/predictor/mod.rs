@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::builder::PredictorBuilder;
 use crate::batch::Batch;
-use crate::encode::{Encode, EncodedRows, Encoder, Input};
+use crate::encode::{Encode, EncodedRows, Encoder, Input, ValidRows};
 use crate::error::{Error, ErrorKind, Result, number};
 use crate::features::{FeaturePlan, Matrix};
 use crate::judgement::{self, Judgement};
@@ -142,6 +142,33 @@ impl Predictor {
     /// [`Notes::ignored_columns`].
     pub fn predict_batch(&self, batch: &Batch<'_>) -> Result<Predictions> {
         self.predict_encoded(&self.schema().encode_batch(batch)?)
+    }
+
+    /// Predicts the rows of a batch that can be predicted, and says what is wrong with each of the others: those have NaN in
+    /// all numbers, nothing in the notes, and one error each, in their order, whose [`Error::row`] says which one it is.
+    ///
+    /// ```
+    /// use latency_core::{Batch, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let batch = Batch::new().with("src", ["London", "Nowhereville"]).with("dst", ["Tokyo", "Tokyo"]);
+    /// let (predictions, errors) = Predictor::bundled()?.predict_valid_rows(&batch)?;
+    /// assert!(predictions.p50_ms[0] > 95.0 && predictions.p50_ms[1].is_nan());
+    /// assert_eq!((errors[0].row(), errors[0].code()), (Some(1), "UNKNOWN_PLACE"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What concerns all rows: columns that do not fit together, a required one that is not there, and
+    /// [`ErrorKind::InferenceFailed`].
+    pub fn predict_valid_rows(&self, batch: &Batch<'_>) -> Result<(Predictions, Vec<Error>)> {
+        let ValidRows { rows, numbers, errors } = self.schema().encode_valid_rows(batch)?;
+        let predictions = self.predict_encoded(&rows).map_err(|error| match error.row() {
+            Some(row) => error.with_row(numbers[row]),
+            None => error,
+        })?;
+        let predictions = if errors.is_empty() { predictions } else { predictions.spread(&numbers, batch.len()) };
+        Ok((predictions, errors))
     }
 
     /// Predicts many paths into the caller's memory: one row for each row of the batch, one column for each of the

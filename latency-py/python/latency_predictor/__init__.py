@@ -6,7 +6,8 @@
 True
 """
 
-from ._core import __version__
+from ._core import Place, __version__
+from .bundled import judge, predict, predict_batch, rank, timeout
 from .errors import (
     DataError,
     InferenceError,
@@ -16,19 +17,29 @@ from .errors import (
     RuntimeLoadError,
     TrainingError,
 )
-from .predictor import Prediction, PredictionWarning, Predictor, predict
+from .prediction import BatchNotes, Judgement, Prediction, PredictionWarning, Ranked, Timeout
+from .predictor import Predictor
 
 __all__ = [
+    "BatchNotes",
     "DataError",
     "InferenceError",
     "InvalidInputError",
+    "Judgement",
     "LatencyError",
     "ModelError",
+    "Place",
     "Prediction",
     "PredictionWarning",
     "Predictor",
+    "Ranked",
     "RuntimeLoadError",
+    "Timeout",
     "TrainingError",
     "__version__",
+    "judge",
     "predict",
+    "predict_batch",
+    "rank",
+    "timeout",
 ]

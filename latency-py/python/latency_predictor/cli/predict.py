@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from ..predictor import Prediction, Predictor
+from ..prediction import Prediction
+from ..predictor import Predictor
 from . import console
 from .console import JsonOption, ModelOption
 

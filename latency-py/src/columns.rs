@@ -1,0 +1,130 @@
+//! Python's tables → the columns of a batch: `NumPy` arrays and Arrow columns are borrowed where they lie.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use latency_core::{Batch, Column, Strided};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3_arrow::input::{AnyArray, AnyRecordBatch};
+
+use crate::arrow::ArrowColumn;
+use crate::convert::text;
+use crate::error::Failure;
+
+/// The columns of a batch, kept alive while the core reads them.
+pub struct Columns<'py> {
+    columns: Vec<(String, Cells<'py>)>,
+    /// What stands in place of the columns that nobody reads, of the batch's length.
+    filler: Vec<f64>,
+}
+
+enum Cells<'py> {
+    Numbers(PyReadonlyArray1<'py, f64>),
+    Matrix(PyReadonlyArray2<'py, f64>, usize),
+    Texts(Vec<Option<String>>),
+    /// A word of a list for each row, none where the code is negative.
+    Words(PyReadonlyArray1<'py, i64>, Vec<String>),
+    Arrow(ArrowColumn),
+    Unread,
+}
+
+impl<'py> Columns<'py> {
+    /// From a dict of columns, as `latency_predictor.table` prepares it, or from a table that speaks the Arrow
+    /// `PyCapsule` interface, of which only the columns that are `known` are read.
+    pub fn extract(table: &Bound<'py, PyAny>, known: &HashSet<&str>) -> Result<Self, Failure> {
+        match table.cast::<PyDict>() {
+            Ok(columns) => Self::of_dict(columns),
+            Err(_) => Self::of_arrow(table.extract()?, known),
+        }
+    }
+
+    fn of_dict(columns: &Bound<'py, PyDict>) -> Result<Self, Failure> {
+        let mut found = Self { columns: Vec::with_capacity(columns.len()), filler: Vec::new() };
+        for (name, column) in columns {
+            let name = text("", &name)?;
+            let cells = Cells::extract(&name, &column)?;
+            found.columns.push((name, cells));
+        }
+        Ok(found)
+    }
+
+    fn of_arrow(table: AnyRecordBatch, known: &HashSet<&str>) -> Result<Self, Failure> {
+        let (batches, schema) = table.into_table().map_err(PyErr::from)?.into_inner();
+        let rows: usize = batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (index, field) in schema.fields().iter().enumerate() {
+            let name = field.name();
+            let cells = if known.contains(name.as_str()) {
+                let chunks = batches.iter().map(|batch| batch.column(index).clone()).collect();
+                Cells::Arrow(ArrowColumn::new(name, field.data_type(), chunks)?)
+            } else {
+                Cells::Unread
+            };
+            columns.push((name.clone(), cells));
+        }
+        let unread = columns.iter().any(|(_, cells)| matches!(cells, Cells::Unread));
+        Ok(Self { columns, filler: vec![f64::NAN; if unread { rows } else { 0 }] })
+    }
+
+    /// The batch; numbers are borrowed where they lie in one piece.
+    pub fn batch(&self) -> Batch<'_> {
+        let mut batch = Batch::new();
+        for (name, cells) in &self.columns {
+            let column = match cells {
+                Cells::Numbers(numbers) => match numbers.as_slice() {
+                    Ok(slice) if numbers.is_contiguous() => Column::from(slice),
+                    _ => Column::from(numbers.as_array().to_vec()),
+                },
+                Cells::Matrix(matrix, index) => match matrix.as_slice() {
+                    Ok(slice) if matrix.is_c_contiguous() => {
+                        Column::Strided(Strided::new(slice, *index, matrix.shape()[1]))
+                    }
+                    _ => Column::from(matrix.as_array().column(*index).to_vec()),
+                },
+                Cells::Texts(texts) => {
+                    Column::Texts(texts.iter().map(|text| text.as_deref().map(Cow::Borrowed)).collect())
+                }
+                Cells::Words(codes, words) => Column::Texts(
+                    codes
+                        .as_array()
+                        .iter()
+                        .map(|code| Some(Cow::Borrowed(words.get(usize::try_from(*code).ok()?)?.as_str())))
+                        .collect(),
+                ),
+                Cells::Arrow(column) => column.column(),
+                Cells::Unread => Column::from(self.filler.as_slice()),
+            };
+            batch.push(name.as_str(), column);
+        }
+        batch
+    }
+}
+
+impl<'py> Cells<'py> {
+    fn extract(name: &str, column: &Bound<'py, PyAny>) -> Result<Self, Failure> {
+        if let Ok(numbers) = column.extract::<PyReadonlyArray1<'py, f64>>() {
+            return Ok(Self::Numbers(numbers));
+        }
+        if let Ok((matrix, index)) = column.extract::<(PyReadonlyArray2<'py, f64>, usize)>() {
+            return Ok(Self::Matrix(matrix, index));
+        }
+        if let Ok(pair) = column.cast::<PyTuple>() {
+            let codes = pair.get_item(0)?.extract::<PyReadonlyArray1<'py, i64>>()?;
+            let words = pair.get_item(1)?.try_iter()?.map(|word| text(name, &word?));
+            return Ok(Self::Words(codes, words.collect::<Result<_, _>>()?));
+        }
+        if column.hasattr("__arrow_c_stream__")? || column.hasattr("__arrow_c_array__")? {
+            let (chunks, field) = column.extract::<AnyArray>()?.into_chunked_array().map_err(PyErr::from)?.into_inner();
+            return Ok(Self::Arrow(ArrowColumn::new(name, field.data_type(), chunks)?));
+        }
+        let texts =
+            column.try_iter()?.map(|cell| cell.map_err(Failure::from).and_then(|cell| optional_text(name, &cell)));
+        Ok(Self::Texts(texts.collect::<Result<_, _>>()?))
+    }
+}
+
+fn optional_text(name: &str, cell: &Bound<'_, PyAny>) -> Result<Option<String>, Failure> {
+    if cell.is_none() { Ok(None) } else { text(name, cell).map(Some) }
+}

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executa
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from pyspark.sql import SparkSession
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
 
 HOST = "127.0.0.1"
 
@@ -36,3 +37,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def frame(spark: SparkSession) -> Callable[[pd.DataFrame], DataFrame]:
+    """A pandas table as a DataFrame of several partitions; NaN and None become null."""
+
+    def make(table: pd.DataFrame) -> DataFrame:
+        cells = table.astype(object).where(table.notna(), None)
+        return spark.createDataFrame(cells.to_records(index=False).tolist(), list(table.columns)).repartition(3)
+
+    return make

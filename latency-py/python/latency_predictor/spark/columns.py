@@ -42,9 +42,7 @@ def find(df: DataFrame, predictor: Predictor) -> dict[str, Column]:
     try:
         outputs(predictor, list(found))
     except InvalidInputError as error:
-        raise InvalidInputError(
-            f"{error}; the table has: {', '.join(df.columns)}", error.code, error.field
-        ) from None
+        raise InvalidInputError(f"{error}; the table has: {', '.join(df.columns)}", error.code, error.field) from None
     return found
 
 

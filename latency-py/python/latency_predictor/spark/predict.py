@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pyspark.sql import DataFrame
-from pyspark.sql.functions import arrow_udf
+from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import FloatType, StringType, StructField, StructType
 
 from ..errors import InvalidInputError
@@ -17,7 +17,9 @@ from .shipped import Model, ShippedModel, ship
 Errors = Literal["raise", "null"]
 
 
-def predict(df: DataFrame, model: Model = None, *, errors: Errors = "raise", columns: Sequence[str] | None = None) -> DataFrame:
+def predict(
+    df: DataFrame, model: Model = None, *, errors: Errors = "raise", columns: Sequence[str] | None = None
+) -> DataFrame:
     """Adds predictions to a DataFrame that has the model's fields as columns, by their flat names (or `src` and `dst`
     with names of places). Lazy, like every transformation of Spark; works on streaming DataFrames too.
 
@@ -74,7 +76,9 @@ def _spark_udf(shipped: ShippedModel, fields: Sequence[str], outputs: Sequence[s
     kinds = [StructField(name, FloatType()) for name in outputs]
     if nulls:
         kinds.append(StructField(ERROR_COLUMN, StringType()))
-    return arrow_udf(scorer(shipped, fields, outputs, nulls), StructType(kinds))
+    # Its stubs do not know that the type of function may be left to its annotations.
+    as_udf: Any = arrow_udf
+    return as_udf(scorer(shipped, fields, outputs, nulls), StructType(kinds))
 
 
 def _check_errors(errors: str) -> None:

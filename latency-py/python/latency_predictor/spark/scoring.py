@@ -49,10 +49,11 @@ def _batch(fields: Sequence[str], columns: Sequence[pa.Array]) -> pa.RecordBatch
 
 
 def _with_errors(predictor: Predictor, batch: pa.RecordBatch) -> tuple[Any, list[str | None]]:
-    answer, notes = _predict_with_notes(predictor, batch)
+    answer, notes = predictor.predict_batch_with_notes(batch)
     texts: list[str | None] = [None] * batch.num_rows
-    for error in notes:
-        texts[error.row] = f"{error.code} {without_row(error)}"
+    for error in notes.errors:
+        if error.row is not None:
+            texts[error.row] = f"{error.code} {without_row(error)}"
     return answer, texts
 
 
@@ -66,23 +67,3 @@ def _structs(answer: Any, errors: list[str | None] | None, outputs: Sequence[str
         arrays.append(pa.array(errors, pa.string()))
         names.append(ERROR_COLUMN)
     return pa.StructArray.from_arrays(arrays, names)
-
-
-def _predict_with_notes(predictor: Predictor, batch: pa.RecordBatch) -> tuple[Any, Sequence[Any]]:
-    if hasattr(predictor, "predict_batch_with_notes"):
-        answer, notes = predictor.predict_batch_with_notes(batch)
-        return answer, notes.errors
-    # TODO(merge): delete from here on; `Predictor.predict_batch_with_notes` of main does this natively.
-    errors, answers = [], []
-    for row in range(batch.num_rows):
-        one = batch.slice(row, 1)
-        try:
-            answers.append(predictor.predict_batch(one))
-        except InvalidInputError as error:
-            text = str(error).removeprefix("row 0: ")
-            errors.append(InvalidInputError(f"row {row}: {text}", error.code, error.field, row))
-            answers.append({})
-    names = next((list(answer) for answer in answers if answer), [])
-    hole = np.array([np.nan], dtype=np.float32)
-    found = {name: np.concatenate([answer.get(name, hole) for answer in answers]) for name in names}
-    return found, errors

@@ -78,16 +78,12 @@ def train(
             raise TrainingError(f"the table has no column `{column}`; it has: {', '.join(rows.columns)}")
     recipe = replace(RECIPE, threads=threads)
     rows, dropped = _with_target(rows, target)
-    hubs = [
-        {"name": name, "lat": lat, "lon": lon}
-        for name, lat, lon in zip(*_hub_columns(cables.load_hub_map()), strict=True)
-    ]
     transform = "log" if (rows[target] > 0).all() else "identity"
-    schema = schemas.table_schema(rows, target, drop, hubs, transform, name)
+    schema = schemas.table_schema(rows, target, drop, hubs(), transform, name)
     _check_coordinates(schema, rows)
     schemas.describe_seen(schema, rows)
     weight = np.ones(len(rows))
-    masks = _folds(schema, rows)
+    masks = fold_masks(schema, rows)
     predicted, actual = [], []
     for test in masks:
         part = prepare(schema, recipe.outputs, rows[~test], rows[target][~test], weight[~test])
@@ -100,7 +96,7 @@ def train(
     fitted = fit_prepared(everything, recipe, progress).with_offsets(offsets)
     return TableModel(
         fitted,
-        _metrics(schema, margins + np.array([offset.constant for offset in offsets]), held_out),
+        held_out_metrics(schema, margins + np.array([offset.constant for offset in offsets]), held_out),
         len(rows),
         dropped,
     )
@@ -150,7 +146,7 @@ def _check_coordinates(schema: dict[str, Any], rows: pd.DataFrame) -> None:
             )
 
 
-def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bool_]]:
+def fold_masks(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bool_]]:
     """Test rows of each fold."""
     if "coordinates" in schema:
         names = schema["coordinates"]
@@ -166,11 +162,17 @@ def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bo
     return [by_row == fold for fold in range(split.FOLDS)]
 
 
-def _hub_columns(hubs: cables.HubMap) -> tuple[list[str], list[float], list[float]]:
-    return hubs.names, hubs.lat.tolist(), hubs.lon.tolist()
+def hubs() -> list[dict[str, Any]]:
+    """The hubs that detours are taken over, as a schema has them."""
+    found = cables.load_hub_map()
+    return [
+        {"name": name, "lat": lat, "lon": lon}
+        for name, lat, lon in zip(found.names, found.lat.tolist(), found.lon.tolist(), strict=True)
+    ]
 
 
-def _metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[str, float]:
+def held_out_metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[str, float]:
+    """How the outputs did on held-out rows, from both in target space, offsets added."""
     if schema["target"]["transform"] == "log":
         margins, actual = np.exp(margins), np.exp(actual)
     names = [output.name for output in RECIPE.outputs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -20,11 +20,11 @@ def find(df: DataFrame, predictor: Predictor) -> dict[str, Column]:
     Raises `InvalidInputError` with its code and the field for a column that is missing, there twice or of a wrong
     type.
     """
-    kinds = _kinds(predictor)
+    kinds, fold = _kinds(predictor), _folding(df)
     types = {field.name: field.dataType for field in df.schema.fields}
     found: dict[str, Column] = {}
     for name, kind in kinds.items():
-        same = [column for column in df.columns if _fold(df, column) == _fold(df, name)]
+        same = [column for column in df.columns if fold(column) == fold(name)]
         if len(same) > 1:
             raise InvalidInputError(
                 f"{name}: found {len(same)} columns of this name; allowed: one; rename or drop the others",
@@ -71,8 +71,9 @@ def outputs(predictor: Predictor, fields: Sequence[str]) -> list[str]:
 
 def check_free(df: DataFrame, names: Iterable[str]) -> None:
     """Raises `InvalidInputError` if the DataFrame already has one of these columns."""
-    taken = {_fold(df, column) for column in df.columns}
-    clash = [name for name in names if _fold(df, name) in taken]
+    fold = _folding(df)
+    taken = {fold(column) for column in df.columns}
+    clash = [name for name in names if fold(name) in taken]
     if clash:
         raise InvalidInputError(
             f"the table already has the column {', '.join(f'`{name}`' for name in clash)}; rename it "
@@ -85,7 +86,8 @@ def check_free(df: DataFrame, names: Iterable[str]) -> None:
 def unused_name(df: DataFrame) -> str:
     """A name that no column has."""
     name = "prediction"
-    while _fold(df, name) in {_fold(df, column) for column in df.columns}:
+    taken = {column.lower() for column in df.columns}
+    while name in taken:
         name += "_"
     return name
 
@@ -128,6 +130,6 @@ def _check_type(name: str, kind: dict[str, Any], found: DataType) -> None:
     )
 
 
-def _fold(df: DataFrame, name: str) -> str:
-    sensitive = df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
-    return name if sensitive else name.lower()
+def _folding(df: DataFrame) -> Callable[[str], str]:
+    """What makes names equal that are equal to Spark."""
+    return str if df.sparkSession.conf.get("spark.sql.caseSensitive") == "true" else str.lower

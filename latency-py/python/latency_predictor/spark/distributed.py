@@ -14,6 +14,7 @@ from pyspark import SparkContext, StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's users give it
 from xgboost.spark import SparkXGBRegressor
+from xgboost.spark.utils import _get_max_num_concurrent_tasks
 
 from ..data import split
 from ..errors import LatencyError, TrainingError
@@ -30,7 +31,7 @@ Batches = Iterator[pa.RecordBatch]
 MAX_HELD_OUT = 1_000_000
 """Held-out rows that come to the driver: 48 MB, and a share of 1 % of them is known to 0.01 %."""
 SAMPLE_SEED = 3
-HASH = "row hash"
+HASH = "latency_predictor row hash"
 
 
 def train(df: DataFrame, target: str, drop: tuple[str, ...], name: str, workers: int | None, folds: int) -> bytes:
@@ -77,7 +78,7 @@ def _quieten() -> None:
 
 def _workers(context: SparkContext, wanted: int | None) -> int:
     """As many tasks at a time as are wanted or possible: XGBoost's workers wait for each other, so all must run."""
-    slots = max(1, context.defaultParallelism // int(context.getConf().get("spark.task.cpus", "1")))
+    slots = max(1, int(_get_max_num_concurrent_tasks(context)))
     if wanted is None:
         return slots
     elastic = context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true"
@@ -137,7 +138,7 @@ def _held_out(matrix: DataFrame, folds: int, workers: int) -> tuple[Floats, Floa
     usable = [fold for fold, size in enumerate(sizes) if size and total - size >= tables.MIN_ROWS // 2][:folds]
     if not usable:
         raise TrainingError(
-            "all rows touch the same few places; at least two groups of places are needed to hold one out"
+            "all rows touch the same few places, so that none can be held out; measure between more places"
         )
     share = min(1.0, MAX_HELD_OUT / sum(sizes[fold] for fold in usable))
     margins, actual = [], []

@@ -14,7 +14,9 @@ from .. import errors
 from ..errors import LatencyError
 
 _MARKED = re.compile(
-    r"latency_predictor(?:\.spark)?\.errors\.(?P<kind>\w+): (?P<message>[^\x00]*?) (?P<mark>\{\"code\": [^\n]*\})$",
+    r"latency_predictor(?:\.spark)?\.errors\.(?P<kind>\w+): (?P<message>[^\x00]*?) "
+    # The last mark of a line: the message may repeat a caller's value, which may hold anything.
+    r"(?P<mark>\{\"code\": (?:(?!\{\"code\": )[^\n])*\})$",
     re.MULTILINE,
 )
 _MISSING = re.compile(r"^ModuleNotFoundError: No module named '(?P<package>[\w.]+)'", re.MULTILINE)

@@ -37,6 +37,14 @@ test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
 .PHONY: test-setup
 test-setup: wheel addon
 
+# Not part of `make test`: PySpark takes 490 MB, and needs Java.
+.PHONY: spark java
+spark: java wheel $(VENV)/.spark ## Run the tests on Apache Spark, in local mode (needs Java 17 or later)
+	$(BIN)/python .ci/test.py spark
+java:
+	@[ -x "$${JAVA_HOME:-}/bin/java" ] || command -v java >/dev/null || \
+	    { echo "java is missing: install it (Debian: apt-get install openjdk-17-jre-headless)"; exit 1; }
+
 # loom replaces the locks, so it needs a build of its own.
 .PHONY: loom
 loom: ## Prove the session pool: every order of its threads (loom)
@@ -97,7 +105,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/reproducible
@@ -191,6 +199,10 @@ $(VENV)/.onnxruntime: .ci/onnxruntime.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: .ci/requirements.txt $(VENV)/.onnxruntime
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(VENV)/.spark: .ci/spark.txt $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 

@@ -82,6 +82,12 @@ def radio_table(rows: int = 600, seed: int = 1) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def radio_rows() -> pd.DataFrame:
+    """`radio_table`, for tests in folders of their own."""
+    return radio_table()
+
+
+@pytest.fixture(scope="session")
 def radio_fit() -> Fit:
     """A model without coordinates, trained on `radio_table`, before it is exported."""
     return tables.train(radio_table(), "rtt_ms", name="radio").fit

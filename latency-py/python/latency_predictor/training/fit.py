@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,8 +77,8 @@ def _predictor(model: bytes) -> _core.Predictor:
     return _core.Predictor(model, library_folder=library_folder(), sessions=1, golden_rows=False)
 
 
-def featurize(schema: dict[str, Any], rows: pd.DataFrame) -> Matrix:
-    """The matrix that the model sees, from the same code that serves predictions."""
+def featurize(schema: dict[str, Any], rows: pd.DataFrame | Mapping[str, Any]) -> Matrix:
+    """The matrix that the model sees, from the same code that serves predictions; rows by the schema's field names."""
     fields = [field["name"] for field in schema["fields"]]
     text = json.dumps(schema | {"golden": []})
     return _core.featurize(text, table.columns({name: rows[name] for name in fields if name in rows}))

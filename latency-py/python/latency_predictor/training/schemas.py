@@ -207,6 +207,21 @@ def table_field(column: str, values: pd.Series) -> dict[str, Any]:
 
 def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any = None) -> None:
     """Writes into the schema what training saw: ranges of numbers, categories, pairs of them, regions, distances."""
+    describe_fields(schema, rows)
+    if {"src_access", "dst_access"} <= {field["name"] for field in schema["fields"] if field["type"] == "category"}:
+        schema["seen_pairs"] = seen_pairs(rows, ("src_access", "dst_access"))
+    if "coordinates" in schema:
+        names = schema["coordinates"]
+        ends = [rows[[names[f"{end}_lat"], names[f"{end}_lon"]]].to_numpy(float) for end in ENDS]
+        schema["coordinates"] = names | {"seen_regions": seen_regions(np.concatenate(ends))}
+    if "coordinates" in schema and distances_km is not None:
+        schema["coordinates"] |= {
+            "seen_distance_km": [round(float(distances_km.min()), 1), round(float(distances_km.max()), 1)]
+        }
+
+
+def describe_fields(schema: dict[str, Any], rows: pd.DataFrame) -> None:
+    """The part of it that is about one field at a time: ranges of numbers, and categories."""
     for field in schema["fields"]:
         present = rows[field["name"]].dropna()
         if field["type"] == "number":
@@ -220,16 +235,6 @@ def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any 
             field["seen"] = [low, high]
         else:
             field["seen"] = [word for word in field["categories"] if (present == word).any()]
-    if {"src_access", "dst_access"} <= {field["name"] for field in schema["fields"] if field["type"] == "category"}:
-        schema["seen_pairs"] = seen_pairs(rows, ("src_access", "dst_access"))
-    if "coordinates" in schema:
-        names = schema["coordinates"]
-        ends = [rows[[names[f"{end}_lat"], names[f"{end}_lon"]]].to_numpy(float) for end in ENDS]
-        schema["coordinates"] = names | {"seen_regions": seen_regions(np.concatenate(ends))}
-    if "coordinates" in schema and distances_km is not None:
-        schema["coordinates"] |= {
-            "seen_distance_km": [round(float(distances_km.min()), 1), round(float(distances_km.max()), 1)]
-        }
 
 
 def seen_pairs(rows: pd.DataFrame, fields: tuple[str, str]) -> dict[str, Any]:

@@ -80,16 +80,12 @@ def train(
             raise TrainingError(f"the table has no column `{column}`; it has: {', '.join(rows.columns)}")
     recipe = replace(RECIPE, threads=threads)
     rows, dropped = _with_target(rows, target)
-    hubs = [
-        {"name": name, "lat": lat, "lon": lon}
-        for name, lat, lon in zip(*_hub_columns(cables.load_hub_map()), strict=True)
-    ]
     transform = "log" if (rows[target] > 0).all() else "identity"
-    schema = schemas.table_schema(rows, target, drop, hubs, transform, name)
+    schema = schemas.table_schema(rows, target, drop, hubs(), transform, name)
     _check_coordinates(schema, rows)
     schemas.describe_seen(schema, rows)
     weight = np.ones(len(rows))
-    masks = _folds(schema, rows)
+    masks = fold_masks(schema, rows)
     predicted, actual = [], []
     for test in masks:
         part = prepare(schema, recipe.outputs, rows[~test], rows[target][~test], weight[~test])
@@ -100,8 +96,9 @@ def train(
     offsets = calibration.offsets(RECIPE.outputs, margins, held_out, np.ones(len(held_out)))
     everything = prepare(schema, recipe.outputs, rows, rows[target], weight)
     fitted = fit_prepared(everything, recipe, progress).with_offsets(offsets)
-    judged = _in_units(schema, np.column_stack([held_out, margins + np.array([offset.constant for offset in offsets])]))
-    return TableModel(fitted, _metrics(judged), len(rows), dropped, judged)
+    margins = margins + np.array([offset.constant for offset in offsets])
+    judged = _in_units(schema, np.column_stack([held_out, margins]))
+    return TableModel(fitted, held_out_metrics(schema, margins, held_out), len(rows), dropped, judged)
 
 
 def provenance(path: Path, model: TableModel, command: str) -> dict[str, Any]:
@@ -148,7 +145,7 @@ def _check_coordinates(schema: dict[str, Any], rows: pd.DataFrame) -> None:
             )
 
 
-def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bool_]]:
+def fold_masks(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bool_]]:
     """Test rows of each fold."""
     if "coordinates" in schema:
         names = schema["coordinates"]
@@ -164,16 +161,22 @@ def _folds(schema: dict[str, Any], rows: pd.DataFrame) -> list[npt.NDArray[np.bo
     return [by_row == fold for fold in range(split.FOLDS)]
 
 
-def _hub_columns(hubs: cables.HubMap) -> tuple[list[str], list[float], list[float]]:
-    return hubs.names, hubs.lat.tolist(), hubs.lon.tolist()
+def hubs() -> list[dict[str, Any]]:
+    """The hubs that detours are taken over, as a schema has them."""
+    found = cables.load_hub_map()
+    return [
+        {"name": name, "lat": lat, "lon": lon}
+        for name, lat, lon in zip(found.names, found.lat.tolist(), found.lon.tolist(), strict=True)
+    ]
 
 
 def _in_units(schema: dict[str, Any], values: Floats) -> Floats:
     return np.exp(values) if schema["target"]["transform"] == "log" else values
 
 
-def _metrics(judged: Floats) -> dict[str, float]:
-    actual, margins = judged[:, 0], judged[:, 1:]
+def held_out_metrics(schema: dict[str, Any], margins: Floats, actual: Floats) -> dict[str, float]:
+    """How the outputs did on held-out rows, from both in target space, offsets added."""
+    margins, actual = _in_units(schema, margins), _in_units(schema, actual)
     names = [output.name for output in RECIPE.outputs]
     low, p50, high, p90 = (margins[:, names.index(name)] for name in ("low_ms", "p50_ms", "high_ms", "p90_ms"))
     error = np.abs(p50 - actual)

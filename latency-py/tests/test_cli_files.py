@@ -325,6 +325,8 @@ def test_files_that_are_not_there_or_in_the_way_are_named(tmp_path: Path, csv: C
     folder.mkdir()
     assert "No such file" in failed(latency("predict", "--file", tmp_path / "none.csv"))
     assert f"{folder} is a folder" in failed(latency("predict", "--file", path, "--out", folder))
+    assert f"{folder} is a folder" in failed(latency("predict", "--file", path, "--rejects", folder))
+    assert "--rejects: found -" in failed(latency("predict", "--file", path, "--rejects", "-"))
     assert "found one name twice" in failed(latency("predict", "--file", path, "--out", path))
     assert "found one name twice" in failed(latency("predict", "--file", path, "--rejects", path))
     assert sorted(tmp_path.iterdir()) == [path, folder]

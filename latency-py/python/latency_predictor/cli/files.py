@@ -80,13 +80,14 @@ def _print(summary: Summary, out: Path, rejects: Path, seconds: float) -> None:
 
     rate = f" ({summary.rows / seconds:,.0f} per second)" if summary.rows >= MANY else ""
     took = f"{seconds:.1f} s{rate}"
-    show(f"{summary.rows:,} rows = {summary.predicted:,} predicted + {summary.rejected:,} rejected, in {took}")
+    rows = f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}"
+    show(f"{rows} = {summary.predicted:,} predicted + {summary.rejected:,} rejected, in {took}")
     if str(out) != "-":
         show(f"predictions in {escape(str(out))}")
     if summary.rejected:
         show(f"[bold red]rejects[/] in {escape(str(rejects))}: each with its place in the file and what is wrong")
-    for (code, field), rows in summary.warnings.most_common():
-        show(f"[yellow]{code}[/] {escape(field)}: {rows:,} row{'' if rows == 1 else 's'}")
+    for (code, field), count in summary.warnings.most_common():
+        show(f"[yellow]{code}[/] {escape(field)}: {count:,} row{'' if count == 1 else 's'}")
     if summary.ignored_columns:
         show(f"columns that the model does not use: {escape(', '.join(summary.ignored_columns))}")
 

@@ -109,6 +109,12 @@ def _cores() -> int:
 
 
 def _apart(path: Path, out: Path, rejects: Path) -> None:
+    """Finds mistakes in the names before the work begins."""
+    if rejects == names.STREAM:
+        raise DataError("--rejects: found -; allowed: the name of a file, as predictions may go to standard output")
+    for one in (out, rejects):
+        if one.is_dir():
+            raise IsADirectoryError(f"{one} is a folder; allowed: the name of a file")
     given = [one.resolve() for one in (path, out, rejects) if one != names.STREAM]
     if len(set(given)) < len(given):
         raise DataError(

@@ -53,7 +53,7 @@ class ParquetSink:
 
     def encode(self, batch: Any) -> Any:
         """The rows themselves."""
-        return batch.cast(self._schema) if batch.schema != self._schema else batch
+        return batch
 
     @contextmanager
     def writer(self, stream: BinaryIO) -> Iterator[Callable[[Any], None]]:
@@ -132,8 +132,6 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; allowed: the name of a file")
     try:
         with part(path).open("wb") as raw:
             if names.kind(path).gzip:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from .. import __version__
 from . import mlflow, model
+from .ends import PlacesCommand
 from .predict import predict
+from .questions import judge, rank, timeout
 from .train import data, evaluate, train, tune
 
 app = typer.Typer(
@@ -14,9 +19,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-# Coordinates may start with a minus sign, and are no options then.
-app.command(context_settings={"ignore_unknown_options": True})(predict)
-for command in (data, train, tune, evaluate):
-    app.command()(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"latency {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Know the network latency before you connect."""
+
+
+for command in (predict, rank, timeout, judge):
+    app.command(cls=PlacesCommand)(command)
+for other in (data, train, tune, evaluate):
+    app.command()(other)
 app.add_typer(model.app, name="model")
 app.add_typer(mlflow.app, name="mlflow")

@@ -18,7 +18,7 @@ out = Console()
 err = Console(stderr=True)
 
 EXIT_ERROR = 1
-EXTRAS = {"mlflow": "mlflow", "pyspark": "spark"}
+EXTRAS = {"mlflow": "mlflow", "pyarrow": "files", "pyspark": "spark"}
 """Which extra holds a package, where it is not `train`."""
 
 ModelOption = Annotated[Path | None, typer.Option("--model", help="An .onnx file; default: the bundled model.")]
@@ -39,6 +39,9 @@ def readable_errors() -> Iterator[None]:
         cure = f"pip install 'latency-predictor[{EXTRAS.get(error.name, 'train')}]'"
         err.print(f"This command needs the package {error.name}: {escape(cure)}", soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from error
+    except BrokenPipeError:
+        # Whoever reads has read enough, as `head` does: typer ends the program as is usual.
+        raise
     except OSError as error:
         # What is left is the disk: a folder in the way of a file, no room, no permission.
         err.print(f"[bold red]FILE_ERROR[/] {escape(str(error))}", soft_wrap=True)

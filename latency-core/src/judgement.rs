@@ -110,14 +110,14 @@ pub(crate) fn judge(
         (
             Verdict::Slow,
             format!(
-                "{measured} ms is more than 99 % of measurements on such paths show ({p99_ms} ms), quantile {quantile:.4}"
+                "{measured} ms is more than 99 % of measurements on such paths show ({p99_ms:.1} ms), quantile {quantile:.4}"
             ),
         )
     } else {
         let p50_ms = prediction.p50_ms;
         (
             Verdict::Plausible,
-            format!("{measured} ms is what such paths show: the median is {p50_ms} ms, this is quantile {quantile:.2}"),
+            format!("{measured} ms is what such paths show: the median is {p50_ms:.1} ms, this is quantile {quantile:.2}"),
         )
     };
     Judgement { verdict, quantile, message, prediction }

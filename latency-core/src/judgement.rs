@@ -117,7 +117,9 @@ pub(crate) fn judge(
         let p50_ms = prediction.p50_ms;
         (
             Verdict::Plausible,
-            format!("{measured} ms is what such paths show: the median is {p50_ms:.1} ms, this is quantile {quantile:.2}"),
+            format!(
+                "{measured} ms is what such paths show: the median is {p50_ms:.1} ms, this is quantile {quantile:.2}"
+            ),
         )
     };
     Judgement { verdict, quantile, message, prediction }

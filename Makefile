@@ -176,11 +176,11 @@ own-model: wheel ## Train the small model without places that tests and examples
 # MLFLOW_TRACKING_URI names the server (default: http://localhost:5001); DOCTOR takes more options, such as DOCTOR="--json".
 .PHONY: debug-mlflow
 debug-mlflow: wheel ## Find out why MLflow shows no artifacts: evidence, cause, cure
-	$(BIN)/latency mlflow doctor $(DOCTOR)
+	MLFLOW_TRACKING_URI="$(MLFLOW_TRACKING_URI)" $(BIN)/latency mlflow doctor $(DOCTOR)
 
 .PHONY: fix-mlflow
 fix-mlflow: wheel ## Show what a repair of MLflow's artifacts would copy; YES=1 does it
-	$(BIN)/latency mlflow doctor --repair $(if $(filter 1,$(YES)),--yes) $(DOCTOR)
+	MLFLOW_TRACKING_URI="$(MLFLOW_TRACKING_URI)" $(BIN)/latency mlflow doctor --repair $(if $(filter 1,$(YES)),--yes) $(DOCTOR)
 
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the Python package into the environment

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use latency_core::{Batch, Column, Strided};
+use latency_core::{Batch, Column, Error, ErrorKind, Strided};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -36,7 +36,7 @@ impl<'py> Columns<'py> {
     pub fn extract(table: &Bound<'py, PyAny>, known: &HashSet<&str>) -> Result<Self, Failure> {
         match table.cast::<PyDict>() {
             Ok(columns) => Self::of_dict(columns),
-            Err(_) => Self::of_arrow(table.extract()?, known),
+            Err(_) => Self::of_arrow(table.extract().map_err(|error| no_table(table, &error))?, known),
         }
     }
 
@@ -100,6 +100,15 @@ impl<'py> Columns<'py> {
         }
         batch
     }
+}
+
+/// A column alone speaks Arrow too.
+fn no_table(table: &Bound<'_, PyAny>, error: &PyErr) -> Failure {
+    let kind = table.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string());
+    Failure::Core(Error::new(
+        ErrorKind::InvalidBatch,
+        format!("found a {kind} that is no table with named columns ({error}); allowed: a table, or a dict of columns"),
+    ))
 }
 
 impl<'py> Cells<'py> {

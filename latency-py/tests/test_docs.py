@@ -44,7 +44,7 @@ def test_the_blocks_of_a_page_run(
 ) -> None:
     if page == "docs/mlflow.md":
         request.getfixturevalue("tracking")
-        monkeypatch.setenv("MODEL", str(ROOT / "models" / "latency.onnx"))
+        (tmp_path / "model.onnx").write_bytes((ROOT / "models" / "latency.onnx").read_bytes())
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, arguments in (("latency", "-m latency_predictor"), ("python", "")):

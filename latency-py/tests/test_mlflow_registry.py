@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,22 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.models.model import Model
 from typer.testing import CliRunner, Result
 
 from conftest import radio_table
 from latency_predictor import Predictor, cli
-from latency_predictor.mlflow import PromotionRefused, RegistryError, audit, figures, log_model, registry, tracking
+from latency_predictor.errors import LatencyError
+from latency_predictor.mlflow import (
+    PromotionRefused,
+    RegistryError,
+    audit,
+    figures,
+    load_predictor,
+    log_model,
+    registry,
+    tracking,
+)
 from latency_predictor.mlflow.gate import Holdout
 from latency_predictor.mlflow.model import read_model
 from latency_predictor.training import outcome, tables
@@ -122,6 +136,22 @@ def test_a_model_of_another_table_needs_held_out_rows(name: str, logged: dict[st
     assert registry.aliases(name) == {"champion": better, "previous": "1"}
 
 
+def test_held_out_rows_that_are_no_fair_ground_are_refused(name: str, logged: dict[str, Any], tmp_path: Path) -> None:
+    add(name, logged["good"])
+    registry.promote(name)
+    add(name, logged["worse"])
+    blind = Holdout(radio_table(300, seed=9).drop(columns="band"), "rtt_ms", "june.csv")
+    with pytest.raises(PromotionRefused, match="no column `band`, which only the champion reads"):
+        registry.promote(name, holdout=blind)
+    # What neither is told of is fair.
+    assert registry.compare(name, "1", "1", holdout=blind).figures
+    seen = tmp_path / "seen.csv"
+    radio_table().to_csv(seen, index=False)
+    result = latency("compare", "--name", name, "--holdout", str(seen))
+    assert result.exit_code == 1
+    assert "seen.csv is the table that the model" in result.stdout.replace("\n", " ")
+
+
 def test_held_out_rows_refuse_a_worse_model_too(name: str, logged: dict[str, Any], tmp_path: Path) -> None:
     add(name, logged["good"])
     registry.promote(name)
@@ -218,6 +248,60 @@ def test_a_file_that_was_changed_is_refused_even_by_force(
     with pytest.raises(PromotionRefused, match="SHA-256"):
         registry.promote(name, version, force=True, reason="I insist")
     assert "champion" not in registry.aliases(name)
+
+
+@pytest.mark.parametrize("change", [{"loader_module": "planted"}, {"code": "code"}])
+def test_a_model_that_brings_code_is_refused_before_any_of_it_runs(
+    name: str, mlflow_folder: Path, radio_model: bytes, change: dict[str, str]
+) -> None:
+    model = log_model(radio_model, registered_model_name=name)
+    folder = next((mlflow_folder / "artifacts").rglob(f"{model.model_id}/artifacts"))
+    described = Model.load(str(folder))
+    described.flavors["python_function"] |= change
+    described.save(str(folder / "MLmodel"))
+    (folder / "code").mkdir()
+    (folder / "code" / "planted.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    for ask in (
+        lambda: registry.promote(name, force=True, reason="I insist"),
+        lambda: load_predictor(model.model_uri),
+    ):
+        with pytest.raises(LatencyError, match="code that is not this package's"):
+            ask()
+    assert not (folder / "ran").exists()
+    assert "champion" not in registry.aliases(name)
+
+
+def test_a_reason_that_no_tag_can_hold_is_refused(name: str, logged: dict[str, Any]) -> None:
+    add(name, logged["good"])
+    with pytest.raises(RegistryError, match=r"reason: found 1,001 characters; allowed: 1,000"):
+        registry.promote(name, reason="x" * 1001)
+    done = registry.promote(name, reason="ü" * 1000)
+    assert done.event is not None
+    assert len(json.dumps(vars(done.event), ensure_ascii=False)) < 5000
+    assert registry.status(name).history[0].reason == "ü" * 1000
+
+
+def test_a_process_that_is_gone_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    event = audit.new("promote", None, "1", None, "")
+    assert audit.is_cut_off(event)
+    host = event.process.rpartition(":")[0]
+    assert audit.is_cut_off(dataclasses.replace(event, process=f"{host}:{gone.pid}"))
+    assert not audit.is_cut_off(dataclasses.replace(event, process=f"{host}:{os.getppid()}"))
+    assert not audit.is_cut_off(dataclasses.replace(event, process="elsewhere:1"))
+
+
+@pytest.mark.parametrize("content", [b"no json", b"[]", b"{}", b"\xff"])
+def test_boosters_that_cannot_be_read_are_no_proof(
+    name: str, trained: dict[str, outcome.Trained], mlflow_folder: Path, content: bytes
+) -> None:
+    run = tracking.log_training(trained["good"], "unreadable")
+    add(name, run)
+    stored = next((mlflow_folder / "artifacts").rglob(f"{run.run_id}/artifacts/boosters"))
+    (stored / "boosters.json").write_bytes(content)
+    with pytest.raises(PromotionRefused, match=r"parity: the boosters of run \w+ cannot be read"):
+        registry.promote(name)
 
 
 def test_a_bare_file_needs_somebody_to_vouch_for_its_parity(name: str, radio_model: bytes) -> None:
@@ -328,8 +412,12 @@ def test_a_change_that_was_cut_off_is_put_in_order(
     assert "unfinished" in latency("status", "--name", name).stdout
     champion = halfway.aliases["champion"]
     assert champion in ("1", "2", "3")
-    # Somebody else leaves it alone for a minute, its owner may go on at once.
-    assert registry.settle(name, by="somebody@else") is None
+    # Another machine leaves it alone for a minute: somebody may still be at it. This process knows that nobody is.
+    with monkeypatch.context() as patched:
+        patched.setattr(audit.socket, "gethostname", lambda: "another-host")
+        assert registry.settle(name) is None
+        patched.setattr(audit, "ABANDONED_AFTER_SECONDS", -1)
+        assert audit.is_cut_off(halfway.unfinished)
     assert registry.settle(name) is not None
     settled = registry.aliases(name)
     done = champion != before["champion"]

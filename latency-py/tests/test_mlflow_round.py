@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 
 from conftest import radio_table
 from latency_predictor import Predictor, cli
-from latency_predictor.mlflow import load_predictor
+from latency_predictor.mlflow import load_predictor, server, uri
 from latency_predictor.mlflow import tracking as runs
 from tracking_server import free_port, running
 
@@ -173,6 +173,32 @@ def test_no_server_costs_no_model(radio_csv: Path, tmp_path: Path) -> None:
     assert not file.exists(), "it must say so before training"
     silent = latency("train", "--data", radio_csv, "--out", file, "--no-mlflow", MLFLOW_TRACKING_URI=dead)
     assert "MLflow" not in silent.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("HTTPConnectionPool(host='127.0.0.1', port=5403): Max retries exceeded with url: /api", "is not reachable"),
+        ("Max retries exceeded (Caused by ConnectTimeoutError(<0x7f401>, 'timed out'))", "does not answer in time"),
+        (
+            "API request failed with error code 403 != 200. Response body: 'Invalid Host header'",
+            "does not know the host",
+        ),
+        ("API request failed with error code 401 != 200. Response body: ''", "wants a login"),
+        ("API request failed with error code 500 != 200.", "fails: API request failed"),
+    ],
+)
+def test_why_a_server_does_not_answer_is_told_apart(text: str, words: str) -> None:
+    told = server._why("http://me:hunter2@localhost:5403", text)
+    assert f"the tracking server http://localhost:5403 {words}" in told or words in told
+    assert "hunter2" not in told
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    assert uri.shown("http://me:hunter2@mlflow:5001/x") == "http://mlflow:5001/x"
+    assert uri.shown("https://mlflow") == "https://mlflow"
+    assert uri.shown("postgresql://u:p@db/mlflow") == "postgresql://db/mlflow"
+    assert uri.shown("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
 
 
 class Failing(BaseHTTPRequestHandler):

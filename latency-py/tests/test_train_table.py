@@ -107,8 +107,10 @@ def test_dropped_columns_are_no_fields() -> None:
         ([1.0, float("inf")] * 50, "holds infinities; leave those rows out"),
         ([None] * 100, "has no values"),
         ([1 + 2j] * 100, "neither a number nor a category"),
+        (["3"] * 99 + ["3x"], "holds numbers beside '3x'; correct that"),
+        (["2026-01-02", "2026-01-03"] * 50, "holds dates such as '2026-01-02'; turn them into numbers"),
     ],
-    ids=["dates", "free text", "mixed", "booleans", "infinities", "empty", "complex"],
+    ids=["dates", "free text", "mixed", "booleans", "infinities", "empty", "complex", "misspelt", "dates as text"],
 )
 def test_a_column_that_fits_nowhere_is_named_with_the_cure(values: Any, message: str) -> None:
     table = pd.DataFrame({"odd": values, "load": np.arange(100.0), "rtt_ms": np.arange(1.0, 101.0)})

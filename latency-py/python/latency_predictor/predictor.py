@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from numbers import Real
 from os import PathLike, fspath
 from typing import Any, TypeAlias
 
@@ -144,7 +145,8 @@ class Predictor:
                 "candidates",
             )
         listed = list(candidates)
-        ranked = self._core.rank([_values(src, dst, fields) for dst in listed], budget_ms)
+        budget = None if budget_ms is None else _number("budget_ms", budget_ms)
+        ranked = self._core.rank([_values(src, dst, fields) for dst in listed], budget)
         return [
             Ranked(candidate=listed[index], index=index, p_best=p_best, p_within_budget=within, **_answer(answer))
             for index, p_best, within, answer in ranked
@@ -162,7 +164,7 @@ class Predictor:
 
         Raises `InvalidInputError` for other quantiles, and as `predict`.
         """
-        timeout_ms, answer = self._core.timeout(_values(src, dst, fields), quantile)
+        timeout_ms, answer = self._core.timeout(_values(src, dst, fields), _number("quantile", quantile))
         return Timeout(timeout_ms=timeout_ms, quantile=quantile, **_answer(answer))
 
     def judge(self, src: End | None = None, dst: End | None = None, *, measured_ms: float, **fields: Any) -> Judgement:
@@ -174,7 +176,9 @@ class Predictor:
 
         Raises `InvalidInputError` if the measurement is no number above 0, and as `predict`.
         """
-        verdict, quantile, message, answer = self._core.judge(_values(src, dst, fields), measured_ms)
+        verdict, quantile, message, answer = self._core.judge(
+            _values(src, dst, fields), _number("measured_ms", measured_ms)
+        )
         return Judgement(verdict=verdict, quantile=quantile, message=message, **_answer(answer))
 
     @functools.cached_property
@@ -224,6 +228,14 @@ def _allowed(field: Mapping[str, Any]) -> str:
         return ", ".join(field["categories"])
     limits = [f"{field[end]:g}" for end in ("min", "max") if end in field]
     return " to ".join(limits) + f" {field.get('unit', '')}" if limits else "any finite number"
+
+
+def _number(name: str, value: Any) -> float:
+    """What the native module takes for a number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        found = f"{name}: found a {type(value).__name__}; allowed: a number"
+        raise InvalidInputError(found, "INVALID_FIELD", name)
+    return float(value)
 
 
 def _values(src: Any, dst: Any, fields: dict[str, Any]) -> dict[str, Any]:

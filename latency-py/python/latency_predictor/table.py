@@ -110,6 +110,9 @@ def _of_array(
             "`columns=['src_lat', …]`",
             "INVALID_BATCH",
         )
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise InvalidInputError(f"{twice}: found twice; give each column once", "INVALID_BATCH", twice)
     if array.dtype.kind not in "fiu":
         return _columns({name: array[:, index] for index, name in enumerate(names)}, known, None, fault)  # type: ignore[no-any-return]
     matrix = np.asarray(array, dtype=np.float64)

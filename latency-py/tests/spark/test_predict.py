@@ -200,6 +200,17 @@ def test_unknown_ways_with_errors_are_refused(places: DataFrame) -> None:
         latency_spark.predict(places, errors="ignore")  # type: ignore[arg-type]
 
 
+def test_a_predictor_whose_file_was_changed_since_is_refused(
+    places: DataFrame, radio_model: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(radio_model)
+    predictor = Predictor(path)
+    path.write_bytes(radio_model + b"\0")
+    with pytest.raises(ModelError, match="no longer the file that this predictor was loaded from"):
+        latency_spark.predict(places, predictor)
+
+
 @pytest.mark.parametrize(("model", "code"), [("missing.onnx", "MODEL_NOT_READABLE"), (b"no model", "INVALID_MODEL")])
 def test_a_model_that_cannot_be_loaded_is_refused_on_the_driver(places: DataFrame, model: Any, code: str) -> None:
     with pytest.raises(ModelError) as caught:

@@ -51,7 +51,7 @@ def readable_errors() -> Iterator[None]:
 @contextmanager
 def progress(doing: str = "training") -> Iterator[Any]:
     """A bar on standard error, if that is a terminal; yields what takes `(what, done, total)`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(doing, total=None)
 

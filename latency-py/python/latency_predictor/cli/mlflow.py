@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,7 +69,7 @@ def retrain(
         # First, so that nobody trains for minutes to find out that nobody listens.
         uri = server.connect(tracking_uri)
         trained = run_training(data, target, tuple(drop or ()), table, output, model_name, threads)
-        with later(output, name):
+        with later(output, name, tracking_uri, experiment):
             run = tracking.log_training(trained, experiment)
             verified = artifacts.verify_run(run.run_id, run.artifacts)
             verified += artifacts.verify_model(run.model_id, run.sha256)
@@ -154,6 +155,9 @@ def promote(
             for error in refused:
                 console.err.print(f"[yellow]left out[/] {escape(str(error))}", soft_wrap=True)
             if found is None and refused:
+                if as_json:
+                    words = [{"code": error.code, "message": str(error)} for error in refused]
+                    show_json({"name": name, "promoted": False, "refused": words})
                 raise refused[0]
         else:
             try:
@@ -264,11 +268,10 @@ def compare(
     Example: latency mlflow compare 7 @champion --holdout june.csv
     """
     with console.readable_errors():
-        from ..mlflow import gate, registry, server
+        from ..mlflow import registry, server
 
         server.connect(tracking_uri)
-        pair = [registry.find(name, version) for version in (challenger, champion)]
-        verdict = gate.judge(pair[0], pair[1], _holdout(holdout, target), tolerance)
+        verdict = registry.compare(name, challenger, champion, holdout=_holdout(holdout, target), tolerance=tolerance)
     if as_json:
         show_json(verdict.as_dict())
     else:
@@ -283,7 +286,7 @@ def _holdout(path: Path | None, target: str) -> Holdout | None:
     from ..mlflow.gate import Holdout
     from ..training.tables import read_table
 
-    return Holdout(read_table(path), target, path.name)
+    return Holdout(read_table(path), target, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _show_verdict(verdict: Verdict) -> None:

@@ -64,16 +64,21 @@ def log(trained: Trained, written: Path, wanted: bool | None) -> None:
         _say(f"not logged to MLflow: {error}")
         return
     _say(f"logged as run {run.run_id} in experiment {run.experiment}, {count} artifacts verified: {run.model_uri}")
-    _say("next: latency mlflow register")
+    name = trained.fit.schema["name"]
+    _say(f"next: latency mlflow register{'' if name == 'latency' else f' --name {shlex.quote(name)}'}")
 
 
 @contextmanager
-def later(written: Path, name: str | None = None) -> Iterator[None]:
+def later(
+    written: Path, name: str | None = None, uri: str | None = None, experiment: str | None = None
+) -> Iterator[None]:
     """Adds to an error how the model that was trained meanwhile can be logged later."""
     try:
         yield
     except LatencyError as error:
-        command = ["latency", "mlflow", "register", "--file", str(written), *(["--name", name] if name else [])]
+        options = {"--name": name, "--tracking-uri": uri, "--experiment": experiment}
+        command = ["latency", "mlflow", "register", "--file", str(written)]
+        command += [word for option, value in options.items() if value for word in (option, value)]
         text = f"{error} The trained model is in {written}; log it later with: {shlex.join(command)}"
         raise LatencyError(text, error.code, error.field, error.row) from error
 

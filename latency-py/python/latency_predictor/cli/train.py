@@ -98,7 +98,7 @@ def tune(
 
             found = tuning.tune(tidy.read(table), storage, trials, show)
         console.write(output, (json.dumps(found, indent=1) + "\n").encode())
-        console.err.print(f"wrote {output}", soft_wrap=True)
+        console.err.print(f"wrote {escape(str(output))}", soft_wrap=True)
 
 
 def evaluate(
@@ -158,7 +158,7 @@ def _evaluate(
     if card:
         pictures = Path(os.path.relpath(figures, card.parent)).as_posix() if figures else None
         console.write(card, write_card(predictor, result, pictures).encode())
-    console.err.print(f"wrote {output}", soft_wrap=True)
+    console.err.print(f"wrote {escape(str(output))}", soft_wrap=True)
 
 
 def _say_written(path: Path, predictor: Predictor) -> None:

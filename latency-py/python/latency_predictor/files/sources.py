@@ -73,7 +73,7 @@ class CsvSource(Source):
             if block.unclosed:
                 break
             data = block.data.removeprefix(UTF8_MARK)
-            for _, end, cells in records(data, self._delimiter):
+            for _, end, cells in self._records(data, 1):
                 return Block(data[end:], block.line + lines(data[:end])), self._names(cells)
         raise DataError(
             f"{self._path}: found no row with the names of the columns; allowed: CSV text that begins with one"
@@ -97,15 +97,20 @@ class CsvSource(Source):
             batch = _parse(block.data, self.schema, self._delimiter)
         except pa.ArrowInvalid:
             # Not every line has as many cells as there are names: find out which.
-            try:
-                return self._load_by_line(block, width)
-            except csv.Error as error:
-                raise DataError(f"{self._path}: at line {block.line} or soon after: {error}") from error
-        return Chunk(batch, lambda: [block.line + line for line, _, _ in records(block.data, self._delimiter)])
+            return self._load_by_line(block, width)
+        return Chunk(batch, lambda: [block.line + line for line, _, _ in self._records(block.data, block.line)])
+
+    def _records(self, data: bytes, line: int) -> Iterator[tuple[int, int, list[str]]]:
+        """The records of a block that begins at this line."""
+        try:
+            yield from records(data, self._delimiter)
+        except csv.Error as error:
+            # A cell as long as a block and, in Python 3.10, a NUL.
+            raise DataError(f"{self._path}: at line {line} or soon after: {error}; is it a text file?") from error
 
     def _load_by_line(self, block: Block, width: int) -> Chunk:
         good, numbers, rejects = [], [], []
-        for line, _, cells in records(block.data, self._delimiter):
+        for line, _, cells in self._records(block.data, block.line):
             row = [cell.encode("latin-1") for cell in cells]
             if len(row) == width:
                 good.append(row)

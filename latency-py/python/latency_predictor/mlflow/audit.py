@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import getpass
 import json
+import os
 import secrets
 import socket
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +14,16 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 
+from .errors import RegistryError
+
 PREFIX = "latency.audit."
 PENDING = "latency.pending"
 ROLLED_BACK = "latency.rolled_back_at"
+MOST_WORDS = 1000
+MOST_OF_A_CHECK = 300
+"""An event is one tag, and MLflow's database has 5,000 characters for one."""
+ABANDONED_AFTER_SECONDS = 60
+"""What somebody else began longer ago than this, and did not finish, is put in order by the next command."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Event:
     previous: str | None = None
     """What `@previous` was before."""
     checks: tuple[str, ...] = ()
+    process: str = ""
+    """Which process of which host began it."""
 
     @property
     def key(self) -> str:
@@ -43,7 +53,36 @@ class Event:
 def new(event: str, who: str | None, version: str, from_version: str | None, reason: str, **more: Any) -> Event:
     """An event that happens now."""
     when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-    return Event(secrets.token_hex(4), event, when, who or whoami(), version, from_version, reason, **more)
+    if len(reason) > MOST_WORDS:
+        raise RegistryError(
+            f"reason: found {len(reason):,} characters; allowed: {MOST_WORDS:,}, as it is kept in a tag; shorten it"
+        )
+    checks = tuple(check[:MOST_OF_A_CHECK] for check in more.pop("checks", ()))
+    return Event(
+        secrets.token_hex(4), event, when, who or whoami(), version, from_version, reason,
+        checks=checks, process=process(), **more,
+    )  # fmt: skip
+
+
+def process() -> str:
+    """This process: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_cut_off(event: Event) -> bool:
+    """Whether nobody is at it any more: its process is this one or gone, or, on another host, it is long ago."""
+    host, _, pid = event.process.rpartition(":")
+    if event.process == process():
+        return True
+    if host == socket.gethostname() and pid.isdigit():
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            # It is there, and somebody else's.
+            pass
+    return age_seconds(event) > ABANDONED_AFTER_SECONDS
 
 
 def whoami() -> str:
@@ -58,7 +97,7 @@ def whoami() -> str:
 
 def write(client: MlflowClient, name: str, event: Event) -> None:
     """Adds an event to the trail, and to the version that it is about."""
-    client.set_registered_model_tag(name, event.key, json.dumps(asdict(event)))
+    client.set_registered_model_tag(name, event.key, json.dumps(asdict(event), ensure_ascii=False))
     tags = {
         "latency.promoted_at": event.when,
         "latency.promoted_by": event.who,
@@ -86,7 +125,7 @@ def pending(model: RegisteredModel) -> Event | None:
 
 def begin(client: MlflowClient, name: str, event: Event) -> None:
     """Notes what is about to be done."""
-    client.set_registered_model_tag(name, PENDING, json.dumps(asdict(event)))
+    client.set_registered_model_tag(name, PENDING, json.dumps(asdict(event), ensure_ascii=False))
 
 
 def finish(client: MlflowClient, name: str, event: Event) -> None:
@@ -104,7 +143,7 @@ def age_seconds(event: Event) -> float:
 def _read(text: str) -> Event | None:
     try:
         event = Event(**json.loads(text))
+        return replace(event, checks=tuple(event.checks))
     except (TypeError, ValueError):
         # A tag that somebody else wrote.
         return None
-    return replace(event, checks=tuple(event.checks))

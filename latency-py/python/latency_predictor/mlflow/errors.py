@@ -9,6 +9,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from ..errors import LatencyError
+from .uri import shown
 
 DOCTOR = "latency mlflow doctor"
 
@@ -47,7 +48,7 @@ def readable_mlflow_errors(doing: str) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         # OSError: artifacts go by `requests`, whose errors are OSErrors, or to a disk.
         raise TrackingError(
-            f"{doing}: {_first_line(error)} (tracking server {mlflow.get_tracking_uri()}). Find the cause with: "
+            f"{doing}: {_first_line(error)} (tracking server {shown(mlflow.get_tracking_uri())}). Find the cause with: "
             f"{DOCTOR}"
         ) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,8 @@ def _figure(name: str, champion: float | None, challenger: float | None, toleran
     if kind in NEAR:
         slack = abs(champion - NOMINAL) + tolerance + noise
         good = abs(challenger - NOMINAL) <= slack
-        return Figure(name, champion, challenger, f"{NOMINAL - slack:.4f} to {NOMINAL + slack:.4f}", good)
+        allowed = f"{max(NOMINAL - slack, 0):.4f} to {min(NOMINAL + slack, 1):.4f}"
+        return Figure(name, champion, challenger, allowed, good)
     return Figure(name, champion, challenger, f"{champion:g}", challenger == champion)
 
 
@@ -88,6 +89,35 @@ def in_file(predictor: Predictor) -> dict[str, float]:
                 found.setdefault(f"mean {case}/{name}", []).append(value)
             single[f"set {dataset} {case}/median_relative_error"] = float(figures["median_relative_error"])
     return {name: float(np.mean(values)) for name, values in found.items()} | single
+
+
+def check_columns(champion: Predictor, challenger: Predictor, columns: Collection[str]) -> None:
+    """Refuses held-out rows that leave one model without a column that it reads, and the other not.
+
+    What neither of them is told of is fair; what only one of them misses would make it look worse than it is.
+    """
+    absent = [
+        {
+            field["name"]
+            for field in predictor.schema["fields"]
+            if field["name"] not in columns and not _is_named(predictor, field["name"], columns)
+        }
+        for predictor in (champion, challenger)
+    ]
+    unfair = sorted(absent[0] ^ absent[1])
+    if unfair:
+        who = "champion" if unfair[0] in absent[0] else "challenger"
+        raise RegistryError(
+            f"the held-out rows have no column `{unfair[0]}`, which only the {who} reads; give rows with the columns "
+            "of both models"
+        )
+
+
+def _is_named(predictor: Predictor, field: str, columns: Collection[str]) -> bool:
+    """Whether the name of a place stands for this coordinate."""
+    coordinates = predictor.schema.get("coordinates", {})
+    roles = {column: role for role, column in coordinates.items() if isinstance(column, str)}
+    return roles.get(field, "")[:3] in set(columns) & {"src", "dst"}
 
 
 def on_rows(predictor: Predictor, rows: pd.DataFrame, target: str) -> dict[str, float]:

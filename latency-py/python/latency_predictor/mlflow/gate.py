@@ -76,6 +76,8 @@ class Holdout:
     rows: pd.DataFrame
     target: str
     name: str
+    sha256: str | None = None
+    """Of the file, if it is one: the table of a training is told by it."""
 
 
 def judge(
@@ -86,13 +88,14 @@ def judge(
 ) -> Verdict:
     """Asks everything that can be asked about a version; nothing is changed."""
     verdict = Verdict(str(version.version), str(champion.version) if champion else None)
-    try:
-        content, described = fetch(version)
-    except LatencyError as error:
-        verdict.checks.append(Check("file", FAILED, str(error)))
-        return verdict
-    verdict.checks.append(Check("file", PASSED, "SHA-256 as logged, golden rows hold"))
-    verdict.checks += [_pyfunc_bits(version, content), _parity(version, content, described)]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            local, content, described = _download(version, folder)
+        except LatencyError as error:
+            verdict.checks.append(Check("file", FAILED, str(error)))
+            return verdict
+        verdict.checks.append(Check("file", PASSED, "SHA-256 as logged, golden rows hold"))
+        verdict.checks += [_pyfunc_bits(local, content), _parity(version, content, described)]
     if champion is None:
         verdict.checks.append(Check("metrics", PASSED, "there is no champion to compare with"))
         return verdict
@@ -105,8 +108,14 @@ def uri_of(version: ModelVersion) -> str:
     return f"models:/{version.name}/{version.version}"
 
 
-def fetch(version: ModelVersion) -> tuple[bytes, dict[str, Any]]:
-    """The version's model file and the metadata logged with it; the file has its SHA-256 and its golden rows hold."""
+def fetch(version: ModelVersion) -> bytes:
+    """The version's model file; it has its SHA-256, its golden rows hold, and loading it runs no other code."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _download(version, folder)[1]
+
+
+def _download(version: ModelVersion, folder: str) -> tuple[Path, bytes, dict[str, Any]]:
+    """The model as it lies in the folder then, its file, and the metadata logged with it."""
     uri = uri_of(version)
     expected = version.tags.get(SHA256_KEY)
     if expected is None:
@@ -114,26 +123,25 @@ def fetch(version: ModelVersion) -> tuple[bytes, dict[str, Any]]:
             f"{uri} has no tag `{SHA256_KEY}`: it was not registered by this package. Register it again with: "
             f"latency mlflow register --uri {uri}"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        with readable_mlflow_errors(f"downloading {uri}"):
-            local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
-        path = checked_file(local, uri)
-        found = sha256_of(path)
-        if found != expected:
-            raise ArtifactError(f"{uri} has the SHA-256 {found}, but {expected} was registered; {AGAIN}")
-        content = path.read_bytes()
-        metadata = dict(Model.load(str(local)).metadata or {})
+    with readable_mlflow_errors(f"downloading {uri}"):
+        local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+    path = checked_file(local, uri)
+    found = sha256_of(path)
+    if found != expected:
+        raise ArtifactError(f"{uri} has the SHA-256 {found}, but {expected} was registered; {AGAIN}")
+    content = path.read_bytes()
     # Loading computes the golden rows again.
     Predictor(content)
-    return content, metadata
+    return local, content, dict(Model.load(str(local)).metadata or {})
 
 
-def _pyfunc_bits(version: ModelVersion, content: bytes) -> Check:
-    uri, predictor = uri_of(version), Predictor(content)
+def _pyfunc_bits(local: Path, content: bytes) -> Check:
+    """From the copy that was checked: what the store holds may have changed since."""
+    predictor = Predictor(content)
     rows = [entry["row"] for entry in predictor.schema["golden"]]
     table = pd.DataFrame(rows, columns=[entry["name"] for entry in predictor.schema["fields"]])
     try:
-        found = mlflow.pyfunc.load_model(uri, suppress_warnings=True).predict(table)
+        found = mlflow.pyfunc.load_model(str(local), suppress_warnings=True).predict(table)
         for index, row in enumerate(rows):
             alone = predictor.predict(**row)
             for name in found.columns:
@@ -145,7 +153,7 @@ def _pyfunc_bits(version: ModelVersion, content: bytes) -> Check:
                         f"golden row {index}, {name}: the pyfunc gives {there}, the file {here}; {AGAIN}",
                     )
     except Exception as error:  # whatever the loader raises is a reason not to serve it
-        return Check("pyfunc", FAILED, f"{uri} does not load or predict as a pyfunc: {error}; {AGAIN}")
+        return Check("pyfunc", FAILED, f"it does not load or predict as a pyfunc: {error}; {AGAIN}")
     return Check("pyfunc", PASSED, f"mlflow.pyfunc gives the file's bits on {len(rows)} golden rows")
 
 
@@ -175,9 +183,16 @@ def _compare(
 ) -> Check:
     other = f"the champion (version {champion.version})"
     try:
-        current = Predictor(fetch(champion)[0])
+        current = Predictor(fetch(champion))
         if holdout is not None:
             verdict.compared_on = f"{len(holdout.rows):,} rows of {holdout.name}"
+            for predictor in (current, challenger):
+                if holdout.sha256 is not None and holdout.sha256 == _table_of(predictor):
+                    raise RegistryError(
+                        f"{holdout.name} is the table that the model {predictor.model_info['version']} was trained on; "
+                        "give rows that neither model saw"
+                    )
+            figures.check_columns(current, challenger, list(map(str, holdout.rows.columns)))
             pair = [figures.on_rows(predictor, holdout.rows, holdout.target) for predictor in (current, challenger)]
         elif figures.same_data(current, challenger):
             verdict.compared_on = "the held-out rows of the table that both were trained on"
@@ -190,13 +205,18 @@ def _compare(
                 "that neither saw with --holdout FILE, or vouch for it with --force --reason '…'",
             )
     except LatencyError as error:
-        return Check("metrics", UNPROVEN, f"{other} cannot be compared with: {error}")
+        return Check("metrics", UNPROVEN, f"it cannot be compared with {other}: {error}")
     rows = len(holdout.rows) if holdout is not None else pair[0].get("held_out_rows")
     verdict.figures = figures.compare(pair[0], pair[1], tolerance, rows)
     worse = sum(not figure.good for figure in verdict.figures)
     if worse:
         return Check("metrics", WORSE, f"{worse} of {len(verdict.figures)} figures are worse than {other} allows")
     return Check("metrics", PASSED, f"{len(verdict.figures)} figures are not worse than those of {other}")
+
+
+def _table_of(predictor: Predictor) -> str | None:
+    found: str | None = predictor.model_info["provenance"].get("table_sha256")
+    return found
 
 
 def shown(value: float | None) -> str:

@@ -135,6 +135,13 @@ def checked_file(local: Path, shown: str) -> Path:
             f"{shown} was not logged by latency_predictor.mlflow.log_model: its metadata has no `{SHA256_KEY}`. "
             "Log the model file again with: latency mlflow register --file model.onnx"
         )
+    pyfunc = described.flavors["python_function"]
+    if pyfunc.get("loader_module") != LOADER_MODULE or pyfunc.get("code") is not None:
+        raise ArtifactError(
+            f"{shown}: its MLmodel has the loader {pyfunc.get('loader_module')!r} and the code {pyfunc.get('code')!r}; "
+            f"allowed: {LOADER_MODULE!r} and none, as log_model writes them. Loading it would run "
+            f"code that is not this package's; {AGAIN}"
+        )
     path: Path = local / data
     if not path.is_file():
         raise ArtifactError(f"{shown}: {data} is missing from the artifact store; {AGAIN}")

@@ -89,22 +89,34 @@ def prove_again(content: bytes, run_id: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         with readable_mlflow_errors(f"downloading the boosters of run {run_id}"):
             local = Path(MlflowClient().download_artifacts(run_id, BOOSTERS, folder))
-        index = json.loads((local / INDEX).read_text())
-        found = hashlib.sha256(content).hexdigest()
-        if index["model_sha256"] != found:
-            raise parity.ParityError(
-                f"the boosters of run {run_id} belong to the model {index['model_sha256'][:12]}, not to {found[:12]}"
-            )
-        boosters = []
-        for output in index["outputs"]:
-            raw = (local / Path(output["file"]).name).read_bytes()
-            if hashlib.sha256(raw).hexdigest() != output["sha256"]:
-                raise parity.ParityError(f"{BOOSTERS}/{output['file']} of run {run_id} is not what was logged")
-            booster = xgboost.Booster()
-            booster.load_model(bytearray(raw))
-            booster.set_param({"nthread": 1})
-            boosters.append(booster)
+        try:
+            boosters = _read_boosters(local, run_id, hashlib.sha256(content).hexdigest())
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            # XGBoost's errors are ValueErrors.
+            raise parity.ParityError(f"the boosters of run {run_id} cannot be read: {error}") from error
     schema = Predictor(content).schema
     unseen = golden.synthetic_rows(schema, fit.PARITY_ROWS, fit.PARITY_SEED)
     report = parity.check(content, boosters, fit.featurize(schema, unseen))
     return f"XGBoost {xgboost.__version__} and the file agree to the bit on {sum(report.rows.values()):,} rows"
+
+
+def _read_boosters(folder: Path, run_id: str, model_sha256: str) -> list[Any]:
+    import xgboost
+
+    from ..training import parity
+
+    index = json.loads((folder / INDEX).read_text())
+    if index["model_sha256"] != model_sha256:
+        raise parity.ParityError(
+            f"the boosters of run {run_id} belong to the model {index['model_sha256'][:12]}, not to {model_sha256[:12]}"
+        )
+    boosters = []
+    for output in index["outputs"]:
+        raw = (folder / Path(output["file"]).name).read_bytes()
+        if hashlib.sha256(raw).hexdigest() != output["sha256"]:
+            raise parity.ParityError(f"{BOOSTERS}/{output['file']} of run {run_id} is not what was logged")
+        booster = xgboost.Booster()
+        booster.load_model(bytearray(raw))
+        booster.set_param({"nthread": 1})
+        boosters.append(booster)
+    return boosters

@@ -22,8 +22,6 @@ from .model import SHA256_KEY
 
 DEFAULT_NAME = "latency"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-ABANDONED_AFTER_SECONDS = 60
-"""What somebody else began longer ago than this, and did not finish, is put in order by the next command."""
 
 
 class Refused(PromotionRefused):
@@ -107,7 +105,7 @@ def promote(
         raise RegistryError("--force needs a reason, which is recorded; say why with --reason '…'")
     client = MlflowClient()
     with readable_mlflow_errors(f"promoting {name}"):
-        settle(name, by)
+        settle(name)
         chosen = find(name, version or f"@{CHALLENGER}")
         number = str(chosen.version)
         current = aliases(name)
@@ -145,7 +143,7 @@ def rollback(name: str = DEFAULT_NAME, *, by: str | None = None, reason: str = "
     """
     client = MlflowClient()
     with readable_mlflow_errors(f"rolling back {name}"):
-        settle(name, by)
+        settle(name)
         current = aliases(name)
         if PREVIOUS not in current or current.get(PREVIOUS) == current.get(CHAMPION):
             raise RegistryError(
@@ -167,12 +165,12 @@ def rollback(name: str = DEFAULT_NAME, *, by: str | None = None, reason: str = "
         return event
 
 
-def settle(name: str, by: str | None = None) -> Event | None:
-    """Finishes or takes back what was begun and cut off, by the same person or a minute ago; returns what it was."""
+def settle(name: str) -> Event | None:
+    """Finishes or takes back what was begun and cut off; returns what it was."""
     client = MlflowClient()
     model = _model(name)
     event = audit.pending(model)
-    if event is None or (event.who != (by or audit.whoami()) and audit.age_seconds(event) < ABANDONED_AFTER_SECONDS):
+    if event is None or not audit.is_cut_off(event):
         return None
     current = aliases(name)
     if current.get(CHAMPION) == event.version:
@@ -187,6 +185,19 @@ def settle(name: str, by: str | None = None) -> Event | None:
                 client.set_registered_model_alias(name, PREVIOUS, event.previous)
         audit.finish(client, name, event)
     return event
+
+
+def compare(
+    name: str = DEFAULT_NAME,
+    challenger: str = f"@{CHALLENGER}",
+    champion: str = f"@{CHAMPION}",
+    *,
+    holdout: Holdout | None = None,
+    tolerance: float = figures.TOLERANCE,
+) -> Verdict:
+    """What the gate finds about a version beside another; changes nothing."""
+    with readable_mlflow_errors(f"comparing versions of {name}"):
+        return gate.judge(find(name, challenger), find(name, champion), holdout, tolerance)
 
 
 def status(name: str = DEFAULT_NAME, limit: int = 10) -> Status:
@@ -256,12 +267,17 @@ def newest_logged(experiment: str) -> str:
         found = client.get_experiment_by_name(experiment)
         if found is None:
             raise RegistryError(f"there is no experiment `{experiment}`; train with: latency mlflow retrain")
-        models = client.search_logged_models(
-            experiment_ids=[found.experiment_id],
-            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
-            max_results=50,
-        )
-        ours = next((model for model in models if SHA256_KEY in model.tags and str(model.status) == "READY"), None)
+        ours, token = None, None
+        while ours is None:
+            models = client.search_logged_models(
+                experiment_ids=[found.experiment_id],
+                order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+                page_token=token,
+            )
+            ours = next((model for model in models if SHA256_KEY in model.tags and str(model.status) == "READY"), None)
+            token = models.token
+            if not token:
+                break
     if ours is None:
         raise RegistryError(f"no model has been logged in {experiment} yet; log one with: latency mlflow retrain")
     return f"models:/{ours.model_id}"

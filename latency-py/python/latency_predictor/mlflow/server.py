@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,9 +13,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from .errors import DOCTOR, TrackingError
+from .uri import DEFAULT_URI, URI_VARIABLE, shown
 
-DEFAULT_URI = "http://localhost:5001"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -25,7 +25,7 @@ FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEO
 
 
 def connect(uri: str | None = None) -> str:
-    """Points MLflow at a tracking server for this process, and asks it one question; returns its URI.
+    """Points MLflow at a tracking server for this process, and asks it one question; returns its URI as it is shown.
 
     `uri` None means $MLFLOW_TRACKING_URI, else http://localhost:5001. Raises `TrackingError` within seconds if there is
     no answer, or a refusal.
@@ -43,23 +43,24 @@ def connect(uri: str | None = None) -> str:
             MlflowClient().search_experiments(max_results=1)
     except MlflowException as error:
         raise TrackingError(_why(chosen, str(error))) from error
-    return chosen
+    return shown(chosen)
 
 
 def _why(uri: str, text: str) -> str:
     if "Invalid Host header" in text:
         found = "answers 403: it does not know the host name by which it was called (--allowed-hosts)"
-    elif "403" in text or "401" in text:
-        found = "refuses the call: it wants a login (MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN)"
-    elif "timeout" in text.lower() or "timed out" in text.lower():
+    elif "timed out" in text.lower() or "TimeoutError" in text:
         found = "does not answer in time"
+    # Before any number is looked for: a port may be one.
     elif "Max retries exceeded" in text or "Connection" in text:
         found = "is not reachable"
+    elif re.search(r"\b40[13]\b", text):
+        found = "refuses the call: it wants a login (MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN)"
     else:
         found = f"fails: {text.strip().splitlines()[0][:300]}"
     return (
-        f"the tracking server {uri} {found}. Start one with: make mlflow-ui. Name another with {URI_VARIABLE} or "
-        f"--tracking-uri. Find the cause with: {DOCTOR}"
+        f"the tracking server {shown(uri)} {found}. Start one with: mlflow server --port 5001 (in a checkout: make "
+        f"mlflow-ui). Name another with {URI_VARIABLE} or --tracking-uri. Find the cause with: {DOCTOR}"
     )
 
 

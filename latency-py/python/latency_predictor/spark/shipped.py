@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -61,6 +62,11 @@ def ship(model: Model) -> tuple[ShippedModel, Predictor]:
     source = model._model if isinstance(model, Predictor) else model
     content = source if isinstance(source, bytes) or source is None else _read(Path(source))
     predictor = model if isinstance(model, Predictor) else Predictor(content, sessions=1)
+    if content is not None and hashlib.sha256(content).hexdigest() != predictor.model_info["sha256"]:
+        raise ModelError(
+            f"{source!r} is no longer the file that this predictor was loaded from; load it again",
+            "MODEL_NOT_READABLE",
+        )
     return ShippedModel(predictor.model_info["sha256"], __version__, content), predictor
 
 

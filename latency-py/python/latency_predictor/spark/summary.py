@@ -135,6 +135,7 @@ def _words(rows: DataFrame, names: list[str]) -> dict[str, list[str]]:
     for name, listed in words.items():
         if len(listed) > schemas.MAX_CATEGORIES:
             raise _too_many(name, str(len(listed)), listed[0])
+        schemas.check_words(name, listed)
     return words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ CABLE_ADD_MS = 5.0
 LONGITUDE_LIMIT = 180.0
 CONTINENTS = ("AF", "AS", "EU", "NA", "OC", "SA")
 CLOUDS = ("aws", "azure", "gcp")
+DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d{4}")
 MAX_CATEGORIES = 64
 REGION_DEGREES = 5.0
 """The side of a cell of the grid of regions, as `schema.rs` reads it."""
@@ -202,7 +204,24 @@ def table_field(column: str, values: pd.Series) -> dict[str, Any]:
             f"as {present.iloc[0]!r}; allowed: numbers, or at most {MAX_CATEGORIES} different words; leave it out with "
             f"--drop {column}"
         )
+    check_words(column, categories)
     return {"name": column, "type": "category", "categories": categories}
+
+
+def check_words(column: str, words: list[str]) -> None:
+    """Refuses what was meant as something else: a number that is misspelt in one row, dates."""
+    numbers = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce").notna()
+    if numbers.any() and not numbers.all():
+        word = next(word for word, number in zip(words, numbers, strict=True) if not number)
+        raise TrainingError(
+            f"column `{column}` holds numbers beside {word!r}; correct that, leave those rows out or write the numbers "
+            f"so that they are words; or leave it out with --drop {column}"
+        )
+    if words and all(DATE.match(word) for word in words):
+        raise TrainingError(
+            f"column `{column}` holds dates such as {words[0]!r}; turn them into numbers, such as the hour or the day "
+            f"of the week, or leave it out with --drop {column}"
+        )
 
 
 def describe_seen(schema: dict[str, Any], rows: pd.DataFrame, distances_km: Any = None) -> None:

@@ -16,6 +16,8 @@ from mlflow.entities.model_registry import RegisteredModel
 PREFIX = "latency.audit."
 PENDING = "latency.pending"
 ROLLED_BACK = "latency.rolled_back_at"
+OF_A_VERSION = ("latency.promoted_", "latency.promotion", ROLLED_BACK)
+"""How the tags of a version begin that tell its history: a copy of the version has none of it."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from latency_predictor.mlflow.doctor import (
     Code,
     Examination,
     Finding,
+    RepairError,
     Report,
     Scope,
     Severity,
@@ -39,7 +40,9 @@ from latency_predictor.mlflow.doctor import (
     experiments,
     http,
     models,
+    plan,
     registry,
+    repair,
     round_trip,
     runs,
 )
@@ -286,6 +289,12 @@ def test_a_damaged_mlmodel_is_a_finding(tmp_path: Path, content: bytes, words: s
     assert "latency mlflow rollback" in typed(finding)
 
 
+def test_a_repair_refuses_to_copy_a_damaged_mlmodel(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(RepairError, match="MLmodel is not YAML"):
+        repair._readdressed(tmp_path, tmp_path / "copy", "m-1", None, "mlflow-artifacts:/1")
+
+
 @contextlib.contextmanager
 def entered_by_nobody(folder: Path) -> Iterator[None]:
     """A folder that this process may not enter, not even as root: it becomes another user for as long."""
@@ -317,12 +326,15 @@ def test_a_folder_on_this_disk_that_the_user_may_not_enter_is_a_finding(open_fol
     location = open_folder / "1"
     with listening(always(200, {}, b'{"files": []}')) as uri, entered_by_nobody(location / closed):
         held = collect.held(Server(uri), "/list", RUN_ID, str(location / RUN_ID / "artifacts"))
+        _, to_copy = plan._here(str(location / RUN_ID / "artifacts"), RUN_ID)
+    # Not an empty list: a run whose files cannot be read must not be copied as one without files.
+    assert to_copy is None
     assert held.on_disk is None
     assert held.disk_trouble is not None
     assert "Permission denied" in held.disk_trouble
     finding = _of_a_held_run(str(location), held)
     assert "Permission denied" in finding.evidence[0]
-    assert f'chown -R "$(id -u):$(id -g)" {location}' in typed(finding)
+    assert f'chown -R -- "$(id -u):$(id -g)" {location}' in typed(finding)
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "a\0b"])
@@ -350,9 +362,11 @@ def _of_a_held_run(location: str, held: Held) -> Finding:
     return the(Report("", findings=found), Code.STORE_NOT_READABLE)
 
 
+@pytest.mark.parametrize("password", ["secret", "secret/of-mine"])
 @pytest.mark.parametrize("host", ["localhost:abc", "localhost:99999", "localhost:0", "[::1", ":5001", ""])
-def test_a_uri_without_a_good_host_or_port_is_a_usage_error(host: str) -> None:
-    result = doctor("--tracking-uri", f"http://me:secret@{host}")
+def test_a_uri_without_a_good_host_or_port_is_a_usage_error(host: str, password: str) -> None:
+    # A `/` in a password ends the host, and what is before it is taken for a port.
+    result = doctor("--tracking-uri", f"http://me:{password}@{host}")
     assert result.exit_code == 2
     said = " ".join(result.stderr.split())
     assert f"found the tracking URI `http://{host}`" in said

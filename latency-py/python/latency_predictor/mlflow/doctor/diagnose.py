@@ -36,7 +36,8 @@ def diagnose(
     tracking_uri: str, scope: Scope | None = None, probe: bool = True, show: Show | None = None
 ) -> Examination:
     """Examines a tracking server as one of its clients. Changes nothing but, with `probe`, one small file that it
-    makes and deletes. Raises `InvalidInputError` for a URI that is not http(s), `ScopeError` for an unknown name.
+    makes and deletes. Raises `InvalidInputError` for a URI that is not http(s) or names no good host and port,
+    `ScopeError` for an unknown name.
     """
     _refuse_other_uris(tracking_uri)
     server = Server(tracking_uri)
@@ -56,16 +57,16 @@ def _refuse_other_uris(uri: str) -> None:
     try:
         parts = urlsplit(uri)
         # What is no number from 0 to 65535 raises here.
-        wrong = None if parts.hostname and parts.port != 0 else "it names no host, or the port 0"
-    except ValueError as error:
-        wrong = str(error)
+        good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
     if not uri.lower().startswith(("http://", "https://")):
         allowed = (
             "http:// or https://. A database or folder has no server between client and artifacts, and nothing to "
             "examine"
         )
-    elif wrong is not None:
-        allowed = f"http:// or https://, a host, and a port from 1 to 65535 or none; {without_login(wrong)}"
+    elif not good:
+        allowed = "http:// or https://, a host, and a port from 1 to 65535 or none"
     else:
         return
     raise InvalidInputError(

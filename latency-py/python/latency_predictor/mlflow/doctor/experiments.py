@@ -204,13 +204,13 @@ def _not_readable_here(server: Server, view: ExperimentView) -> Iterator[Finding
             *some([f"{what} {each.id}: {each.held.disk_trouble}" for what, each in found]),
             f"artifact_location: {view.location}",
         ),
-        "The location is a path, so every client reads and writes there as its own user. Another user made the "
-        "folders, often root in a container; this user may not enter them.",
+        "The location is a path, so every client reads and writes there as its own user. Mostly another user made the "
+        "folders, such as root in a container, and this one may not enter them.",
         (
-            Step("Who may?", f"id; ls -ld {folder}"),
+            Step("Who may?", f"id; ls -ld -- {folder}"),
             Step(
-                "Give them to this user; or type the same as the user who owns them",
-                f'sudo chown -R "$(id -u):$(id -g)" {folder}',
+                "If nothing but artifacts of MLflow lies there, give it to this user; or look as the user who owns it",
+                f'sudo chown -R -- "$(id -u):$(id -g)" {folder}',
             ),
             Step("Look again", Cures(server).doctor("--experiment", view.name)),
         ),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import io
 import json
+import os
+import shlex
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,15 +19,45 @@ from pathlib import Path
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import Experiment, LoggedModelOutput, Run, RunData, RunInfo, RunOutputs
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from rich.console import Console
 
 from doctor_lab import Lab
 from doctor_words import doctor, errors, the, typed
-from latency_predictor.mlflow.doctor import Code, Severity, diagnose, http
+from latency_predictor.cli.mlflow_doctor import _again
+from latency_predictor.mlflow.doctor import (
+    Code,
+    Examination,
+    Finding,
+    RepairError,
+    Report,
+    Scope,
+    Severity,
+    collect,
+    diagnose,
+    experiments,
+    http,
+    models,
+    plan,
+    registry,
+    repair,
+    round_trip,
+    runs,
+)
+from latency_predictor.mlflow.doctor import report as reports
+from latency_predictor.mlflow.doctor.collect import ExperimentView, Held, RunView
 from latency_predictor.mlflow.doctor.findings import EXIT_FAULTS, EXIT_GOOD, EXIT_UNREACHABLE
+from latency_predictor.mlflow.doctor.http import Answer, Server
 
 Reply = tuple[int, dict[str, str], bytes]
 Answers = Callable[[str, str, bytes], Reply]
 HTML = {"Content-Type": "text/html"}
+SERVER = Server("http://mlflow:5001")
+RUN_ID = "0123456789abcdef0123456789abcdef"
+HOSTILE = "x'; $(touch owned) \"`id`"
+"""Harmless only as one quoted word."""
 
 # As MLflow 3.17 says it, in server/handlers.py.
 ARTIFACTS_ONLY = b"Endpoint: /x disabled due to the mlflow server running in `--artifacts-only` mode."
@@ -228,3 +264,157 @@ def test_the_healthy_server_stays_clean(lab: Lab) -> None:
     assert errors(diagnose(lab.servers["healthy"].uri).report) == set()
     names = [path.name for path in Path(lab.servers["healthy"].folder / "mlartifacts").iterdir()]
     assert names == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"- a\n- list\n", "a list where a mapping"),
+        (b"<html>Sign in</html>", "a str where a mapping"),
+        (b"", "nothing where a mapping"),
+        (b"flavors:\n", "`flavors` in MLmodel is nothing"),
+        (b"flavors:\n  python_function: [1]\n", "`python_function` in MLmodel is a list"),
+        (b"metadata: [1]\nflavors: {}\n", "`metadata` in MLmodel is a list"),
+        (b"\x89PNG\xff\xfe\x00", "is not YAML"),
+        (b"flavors: {", "is not YAML"),
+        (b"utc_time_created: 2026-99-99\n", "is not YAML"),
+    ],
+)
+def test_a_damaged_mlmodel_is_a_finding(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "MLmodel").write_bytes(content)
+    finding = models.judge(SERVER, "a model", models.Models(SERVER).at(str(tmp_path)))
+    assert finding is not None
+    assert (finding.code, finding.severity) == (Code.CHECKSUM_MISMATCH, Severity.ERROR)
+    assert words in finding.evidence[1]
+    assert "latency mlflow rollback" in typed(finding)
+
+
+def test_a_repair_refuses_to_copy_a_damaged_mlmodel(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(RepairError, match="MLmodel is not YAML"):
+        repair._readdressed(tmp_path, tmp_path / "copy", "m-1", None, "mlflow-artifacts:/1")
+
+
+@contextlib.contextmanager
+def entered_by_nobody(folder: Path) -> Iterator[None]:
+    """A folder that this process may not enter, not even as root: it becomes another user for as long."""
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike those that pytest makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("closed", ["", RUN_ID, f"{RUN_ID}/artifacts/reports"])
+def test_a_folder_on_this_disk_that_the_user_may_not_enter_is_a_finding(open_folder: Path, closed: str) -> None:
+    files = open_folder / "1" / RUN_ID / "artifacts" / "reports"
+    files.mkdir(parents=True)
+    (files / "figures.txt").touch()
+    location = open_folder / "1"
+    with listening(always(200, {}, b'{"files": []}')) as uri, entered_by_nobody(location / closed):
+        held = collect.held(Server(uri), "/list", RUN_ID, str(location / RUN_ID / "artifacts"))
+        _, to_copy = plan._here(str(location / RUN_ID / "artifacts"), RUN_ID)
+    # Not an empty list: a run whose files cannot be read must not be copied as one without files.
+    assert to_copy is None
+    assert held.on_disk is None
+    assert held.disk_trouble is not None
+    assert "Permission denied" in held.disk_trouble
+    finding = _of_a_held_run(str(location), held)
+    assert "Permission denied" in finding.evidence[0]
+    assert f'chown -R -- "$(id -u):$(id -g)" {location}' in typed(finding)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b"])
+def test_a_location_that_no_disk_can_have_is_a_finding(tmp_path: Path, name: str) -> None:
+    with listening(always(200, {}, b'{"files": null}')) as uri:
+        held = collect.held(Server(uri), "/list", RUN_ID, f"{tmp_path}/{name}/{RUN_ID}/artifacts")
+    assert held.disk_trouble
+    _of_a_held_run(f"{tmp_path}/{name}", held)
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "file"])
+def test_a_location_that_is_not_on_this_disk_holds_no_files_and_is_no_trouble(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    with listening(always(200, {}, b'{"files": []}')) as uri:
+        held = collect.held(Server(uri), "/list", RUN_ID, f"{tmp_path}/{folder}/{RUN_ID}/artifacts")
+    assert held == Held(listed=0, on_disk=0)
+
+
+def _of_a_held_run(location: str, held: Held) -> Finding:
+    info = RunInfo(RUN_ID, "1", "me", "FINISHED", 1, 2, "active", artifact_uri=f"{location}/{RUN_ID}/artifacts")
+    view = ExperimentView(Experiment("1", "closed", location, "active"), [RunView(Run(info, RunData()), held)])
+    found = experiments.judge(SERVER, [view], None, proxies=True)
+    (other,) = [each for each in found if each.code is Code.CLIENT_SIDE_ARTIFACT_ROOT]
+    assert "this disk was not read" in "\n".join(other.evidence)
+    return the(Report("", findings=found), Code.STORE_NOT_READABLE)
+
+
+@pytest.mark.parametrize("password", ["secret", "secret/of-mine"])
+@pytest.mark.parametrize("host", ["localhost:abc", "localhost:99999", "localhost:0", "[::1", ":5001", ""])
+def test_a_uri_without_a_good_host_or_port_is_a_usage_error(host: str, password: str) -> None:
+    # A `/` in a password ends the host, and what is before it is taken for a port.
+    result = doctor("--tracking-uri", f"http://me:{password}@{host}")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert f"found the tracking URI `http://{host}`" in said
+    assert "a port from 1 to 65535" in said
+    assert "secret" not in said
+
+
+def test_what_is_to_be_typed_keeps_values_of_the_server_in_one_word() -> None:
+    elsewhere = ExperimentView(Experiment("0", "e", f"mlflow-artifacts://{HOSTILE}/0", "active"))
+    (host,) = experiments.judge(SERVER, [elsewhere], None, proxies=True)
+    assert shlex.split(typed(host)) == ["curl", "-si", f"http://{HOSTILE}/health"]
+
+    info = RunInfo(RUN_ID, "1", "me", "FINISHED", 1, 2, "active")
+    run = Run(info, RunData(), run_outputs=RunOutputs([LoggedModelOutput(HOSTILE, 0)]))
+    listed, loaded = runs._logged_model_only(SERVER, elsewhere, [RunView(run, Held())]).cure
+    *_, python, option, code = shlex.split(listed.run)
+    assert (python, option) == ("python", "-c")
+    assert HOSTILE in _texts(code)
+    assert f"models:/{HOSTILE}" in _texts(loaded.run)
+
+    version = ModelVersion("m", "1", 0, run_id=HOSTILE)
+    gone = registry._source_gone(SERVER, version, "version 1 of `m`", MlflowException("gone"))
+    assert shlex.split(gone.cure[0].run)[-2:] == ["--run-id", HOSTILE]
+
+
+def _texts(code: str) -> set[object]:
+    return {node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)}
+
+
+def test_control_characters_of_answers_do_not_reach_the_terminal() -> None:
+    steering = "\x1b]0;owned\x07\x1b[2J\x9b1A"
+    shown = Answer(f"GET http://mlflow/{steering}", 500, {}, f"a {steering} b".encode()).shown
+    assert shown.isprintable()
+    out = io.StringIO()
+    reports.line(Console(file=out), f"one{steering}\n  two")
+    assert out.getvalue() == "one]0;owned[2J1A\n  two\n"
+
+
+def test_the_command_to_type_again_does_not_show_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "http://me:s3cret@mlflow:5001/"
+    monkeypatch.setattr(sys, "argv", ["latency", "mlflow", "doctor", f"--tracking-uri={uri}", "--repair"])
+    shown = _again(Examination(Server(uri), Scope(), Report(uri)))
+    assert shown == "latency mlflow doctor --tracking-uri=http://mlflow:5001/ --repair --yes"
+
+
+@pytest.mark.parametrize("entry", [{"is_dir": False}, "probe.bin", {"path": "probe.bin", "file_size": "many"}])
+def test_a_list_with_entries_that_are_none_is_a_fault_of_the_round_trip(entry: object) -> None:
+    with listening(always(200, {}, json.dumps({"files": [entry]}).encode())) as uri:
+        finding = round_trip.make(Server(uri))
+    assert finding.code is Code.ROUND_TRIP_FAILED
+    assert "not in the list that follows" in finding.cause

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from doctor_lab import OWN_DISK, Lab, TrackingServer, log, standing_in
 from doctor_words import doctor, errors, examine, the, typed
+from latency_predictor.mlflow import audit
 from latency_predictor.mlflow.doctor import Code, Report, Severity, collect
 from latency_predictor.mlflow.doctor import repair as repairs
 from latency_predictor.mlflow.doctor.findings import EXIT_FAULTS, EXIT_GOOD
@@ -62,6 +63,7 @@ def test_an_experiment_from_before_the_proxy_is_named(lab: Lab, moved: TrackingS
 def test_a_repair_is_a_dry_run_first_and_then_copies_and_is_done_once(lab: Lab, moved: TrackingServer) -> None:
     client, made = MlflowClient(moved.uri), lab.made["moved"]["older"]
     arguments = ("--tracking-uri", moved.uri, "--repair", "--reregister", "--json")
+    audit.write(client, "older", audit.new("rollback", "me", "1", "1", "as if it had been promoted and rolled back"))
     disk = lab.disks["moved"]
     kept = {path: path.read_bytes() for path in sorted(disk.rglob("*")) if path.is_file()}
     old_run = client.get_run(made["run"]).to_dictionary()
@@ -91,7 +93,11 @@ def test_a_repair_is_a_dry_run_first_and_then_copies_and_is_done_once(lab: Lab, 
         again = json.loads(doctor(*arguments, "--yes").stdout)
     assert again["repair"]["done"] is None
     assert len(client.search_runs([client.get_experiment_by_name("older-proxied").experiment_id])) == runs == 1
-    assert len(client.search_model_versions("name='older'")) == 2
+    versions = {each.version: each.tags for each in client.search_model_versions("name='older'")}
+    assert len(versions) == 2
+    # What the version is goes along, what became of it does not.
+    assert {"latency.promoted_at", "latency.promotion_reason", "latency.rolled_back_at"} < versions["1"].keys()
+    assert versions["2"] == {"latency.sha256": versions["1"]["latency.sha256"], "latency.repaired_from": "older/1"}
 
 
 def _check_copy(client: MlflowClient, server: TrackingServer, made: dict[str, str], copies: dict[str, str]) -> None:

@@ -60,6 +60,7 @@ def doctor(
         raise typer.BadParameter("--repair needs the round trip at the end: leave out --no-probe")
     with console.readable_errors():
         from ..mlflow.doctor import RepairError, Scope, ScopeError, diagnose
+        from ..mlflow.doctor.findings import printable
 
         def examine() -> Examination:
             with console.progress("looking at") as progress:
@@ -68,7 +69,9 @@ def doctor(
         try:
             seen = examine()
         except (ScopeError, InvalidInputError) as error:
-            console.err.print(f"{error.code} {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            console.err.print(
+                printable(f"{error.code} {error}"), style="bold red", markup=False, highlight=False, soft_wrap=True
+            )
             raise typer.Exit(EXIT_USAGE) from error
         try:
             plan, outcome = _repair(seen, yes, reregister) if repair else (None, None)
@@ -124,14 +127,14 @@ def _show(seen: Examination, plan: Plan | None, outcome: Outcome | None, as_json
     if outcome is not None:
         report.show_outcome(console.out, outcome)
     elif plan is not None:
-        report.show_plan(console.out, plan, seen.report, _again())
+        report.show_plan(console.out, plan, seen.report, _again(seen))
 
 
 def _exit_code(seen: Examination, outcome: Outcome | None) -> int:
     return seen.report.exit_code or (1 if outcome is not None and outcome.failed else 0)
 
 
-def _again() -> str:
-    """The command that was typed, with --yes."""
-    words = [word for word in sys.argv[1:] if word != "--yes"]
+def _again(seen: Examination) -> str:
+    """The command that was typed, with --yes, and without the credentials that its URI may hold."""
+    words = [seen.server.hide(word) for word in sys.argv[1:] if word != "--yes"]
     return shlex.join(["latency", *words, "--yes"])

@@ -24,6 +24,8 @@ MOST_OF_A_CHECK = 300
 """An event is one tag, and MLflow's database has 5,000 characters for one."""
 ABANDONED_AFTER_SECONDS = 60
 """What somebody else began longer ago than this, and did not finish, is put in order by the next command."""
+OF_A_VERSION = ("latency.promoted_", "latency.promotion", ROLLED_BACK)
+"""How the tags of a version begin that tell its history: a copy of the version has none of it."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,11 +48,14 @@ class Scope:
 
 @dataclass
 class Held:
-    """Artifacts of a run or model: entries that the server lists, files on this disk (None: not a path), or why not."""
+    """Artifacts of a run or model: entries that the server lists, files on this disk (None: not a path), or why not.
+
+    `disk_trouble`: why this user cannot look at this disk; `trouble`: why the server does not list them."""
 
     listed: int = 0
     on_disk: int | None = None
     trouble: str | None = None
+    disk_trouble: str | None = None
 
 
 @dataclass
@@ -127,11 +131,24 @@ def files_of(location: str, of: str) -> list[Path]:
 
     A location comes from the server, and a repair uploads what lies below it. So only a folder is looked into that
     bears the id of the run or model, as MLflow makes them: no server can ask for other folders of this machine.
+    Raises `OSError` if this user may not look into it, or into a folder below it.
     """
     if not is_path(location) or not ID.fullmatch(of):
         return []
     folder = disk(location)
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if of in folder.resolve().parts else []
+    if of not in folder.resolve().parts:
+        return []
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # Not rglob: it takes a folder that may not be read for an empty one.
+    found = (Path(base, name) for base, _, names in os.walk(folder, onerror=_raise) for name in names)
+    return sorted(path for path in found if path.is_file())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def experiments(client: MlflowClient, scope: Scope) -> list[Experiment]:
@@ -198,9 +215,15 @@ def view(server: Server, client: MlflowClient, experiment: Experiment, scope: Sc
 def held(server: Server, path: str, of: str, location: str, /, **params: str) -> Held:
     """Asks the server, as its UI does, and looks on this disk, as MLflow's client does for a path."""
     answer = server.get(path, **params)
-    here = Held(on_disk=len(files_of(location, of)) if is_path(location) else None)
+    here = Held()
+    if is_path(location):
+        try:
+            here.on_disk = len(files_of(location, of))
+        except (OSError, ValueError) as error:
+            # ValueError: a path that no disk can have.
+            here.disk_trouble = str(error)
     if answer.status == 200 and answer.json is not None:
-        here.listed = len(answer.json.get("files", []))
+        here.listed = len(answer.json.get("files") or [])
     else:
         here.trouble = answer.shown
     return here

@@ -17,7 +17,7 @@ from . import server as servers
 from .collect import ExperimentView, Scope, Show
 from .cures import Cures
 from .findings import Code, Finding, Report, Severity, Step, number
-from .http import NoAnswerError, Server, mlflow_client
+from .http import NoAnswerError, Server, mlflow_client, without_login
 from .models import Models, Stored
 
 
@@ -36,16 +36,10 @@ def diagnose(
     tracking_uri: str, scope: Scope | None = None, probe: bool = True, show: Show | None = None
 ) -> Examination:
     """Examines a tracking server as one of its clients. Changes nothing but, with `probe`, one small file that it
-    makes and deletes. Raises `InvalidInputError` for a URI that is not http(s), `ScopeError` for an unknown name.
+    makes and deletes. Raises `InvalidInputError` for a URI that is not http(s) or names no good host and port,
+    `ScopeError` for an unknown name.
     """
-    if urlsplit(tracking_uri).scheme not in ("http", "https"):
-        raise InvalidInputError(
-            f"found the tracking URI `{tracking_uri}`; allowed: http:// or https://. A database or folder has no "
-            "server between client and artifacts, and nothing to examine. Type: latency mlflow doctor --tracking-uri "
-            "http://localhost:5001",
-            "INVALID_FIELD",
-            "tracking_uri",
-        )
+    _refuse_other_uris(tracking_uri)
     server = Server(tracking_uri)
     seen = Examination(server, scope or Scope(), Report(server.shown, client_version=mlflow.__version__))
     with mlflow_client(quick=True):
@@ -57,6 +51,30 @@ def diagnose(
             if probe and state.proxies:
                 seen.report.findings.append(round_trip.make(server))
     return seen
+
+
+def _refuse_other_uris(uri: str) -> None:
+    try:
+        parts = urlsplit(uri)
+        # What is no number from 0 to 65535 raises here.
+        good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not uri.lower().startswith(("http://", "https://")):
+        allowed = (
+            "http:// or https://. A database or folder has no server between client and artifacts, and nothing to "
+            "examine"
+        )
+    elif not good:
+        allowed = "http:// or https://, a host, and a port from 1 to 65535 or none"
+    else:
+        return
+    raise InvalidInputError(
+        f"found the tracking URI `{without_login(uri)}`; allowed: {allowed}. Type: latency mlflow doctor "
+        "--tracking-uri http://localhost:5001",
+        "INVALID_FIELD",
+        "tracking_uri",
+    )
 
 
 def _look_inside(seen: Examination, state: servers.ServerState, show: Show) -> None:
@@ -127,7 +145,7 @@ def _look_at_models(seen: Examination, client: MlflowClient, show: Show) -> None
 
 def _checksums(stored: list[Stored]) -> list[Finding]:
     """How many could be compared."""
-    there = [each for each in stored if each.missing is None and each.unreadable is None]
+    there = [each for each in stored if each.missing is each.unreadable is each.damaged is None]
     good = [each for each in there if each.found and each.expected in (None, each.found)]
     without = [each for each in there if not each.found]
     found = []

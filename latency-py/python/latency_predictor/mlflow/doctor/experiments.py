@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ def judge(server: Server, views: list[ExperimentView], proxied_since: int | None
     or None if there is none; `proxies` is whether its artifact service works at all.
     """
     found = [finding for view in views if not is_path(view.location) for finding in _elsewhere(server, view)]
+    found += [finding for view in views for finding in _not_readable_here(server, view)]
     older: list[ExperimentView] = []
     by_root: dict[str, list[ExperimentView]] = {}
     for view in views:
@@ -168,9 +170,10 @@ def _where(view: ExperimentView) -> list[str]:
     elsewhere = 0
     for what, each in _all(view):
         held = each.held
-        if held.on_disk or held.listed:
+        if held.on_disk or held.listed or held.disk_trouble:
             seen = held.trouble or f"the server lists {held.listed} entries"
-            lines.append(f"{what} {each.id}: {seen}, this disk has {held.on_disk or 0} files")
+            disk_has = "this disk was not read" if held.disk_trouble else f"this disk has {held.on_disk or 0} files"
+            lines.append(f"{what} {each.id}: {seen}, {disk_has}")
         elif not (isinstance(each, RunView) and each.model_ids):
             elsewhere += 1
     here = len(lines)
@@ -180,11 +183,38 @@ def _where(view: ExperimentView) -> list[str]:
             f"{elsewhere} runs or models have no files, neither on the server nor on this disk: another machine holds "
             "them, or there never were any"
         )
-    if here and not _is_missed(view):
+    if here and not _is_missed(view) and not any(each.held.disk_trouble for _, each in _all(view)):
         lines.append("the server lists what this disk has: they share this path, for now")
     if not here and not elsewhere:
         lines.append("no runs in it yet" if view.looked_into else "its runs were not looked at: there are newer ones")
     return lines
+
+
+def _not_readable_here(server: Server, view: ExperimentView) -> Iterator[Finding]:
+    """Files on this disk that the user of this command may not read."""
+    found = [(what, each) for what, each in _all(view) if each.held.disk_trouble]
+    if not found:
+        return
+    folder = shlex.quote(str(disk(view.location)))
+    yield Finding(
+        Code.STORE_NOT_READABLE,
+        Severity.ERROR,
+        f"this user cannot read artifacts of experiment `{view.name}` on this disk",
+        (
+            *some([f"{what} {each.id}: {each.held.disk_trouble}" for what, each in found]),
+            f"artifact_location: {view.location}",
+        ),
+        "The location is a path, so every client reads and writes there as its own user. Mostly another user made the "
+        "folders, such as root in a container, and this one may not enter them.",
+        (
+            Step("Who may?", f"id; ls -ld -- {folder}"),
+            Step(
+                "If nothing but artifacts of MLflow lies there, give it to this user; or look as the user who owns it",
+                f'sudo chown -R -- "$(id -u):$(id -g)" {folder}',
+            ),
+            Step("Look again", Cures(server).doctor("--experiment", view.name)),
+        ),
+    )
 
 
 def _copied(view: ExperimentView) -> bool:
@@ -216,5 +246,5 @@ def _elsewhere(server: Server, view: ExperimentView) -> Iterator[Finding]:
         (f"artifact_location: {view.location}", f"tracking server: {server.host}"),
         f"Its location names {host}: that address must be reachable from here too, also after a move or through a "
         "forwarded port.",
-        (Step("Is it?", f"curl -si http://{host}/health"),),
+        (Step("Is it?", f"curl -si {shlex.quote(f'http://{host}/health')}"),),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -60,6 +61,8 @@ class Code(str, Enum):
 
 
 UNREACHABLE = {Code.SERVER_UNREACHABLE, Code.SERVER_HANGS, Code.TLS_FAILED}
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 EXIT_GOOD = 0
 EXIT_FAULTS = 1
@@ -122,6 +125,11 @@ class Report:
             "findings": [finding.as_dict() for finding in self.findings],
             "exit_code": self.exit_code,
         }
+
+
+def printable(text: str) -> str:
+    """A text without control characters but newline and tab: a server's answer could steer the terminal."""
+    return CONTROL.sub("", text)
 
 
 def number(count: int, word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
+
+from .findings import printable
 
 TIMEOUT_SECONDS = 5
 API = "/api/2.0/mlflow"
@@ -69,7 +72,7 @@ class Answer:
         body = " ".join(self.text.split())
         if len(body) > SHOWN_CHARACTERS:
             body = body[:SHOWN_CHARACTERS] + "…"
-        return f"{self.request} → {self.status}" + (f" {body}" if body else "")
+        return printable(f"{self.request} → {self.status}" + (f" {body}" if body else ""))
 
 
 class Server:
@@ -119,6 +122,11 @@ class Server:
     def get(self, path: str, /, **params: str) -> Answer:
         """GET with these query parameters."""
         return self.ask("GET", path, params=params)
+
+
+def without_login(text: str) -> str:
+    """A text with a URI that may be none, without all that could be its user and password."""
+    return re.sub(r"://.*@", "://", text, flags=re.DOTALL)
 
 
 def _why(error: BaseException) -> tuple[str, str]:

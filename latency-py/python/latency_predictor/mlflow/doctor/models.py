@@ -11,16 +11,17 @@ import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import yaml
 from mlflow.exceptions import MlflowException
 
+from ..model import SHA256_KEY
 from .cures import Cures
 from .findings import Code, Finding, Severity, Step
 from .http import Server
 
-CHECKSUM = "latency.sha256"
 MLMODEL = "MLmodel"
 GONE = ("RESOURCE_DOES_NOT_EXIST", "No such artifact", "No such file", "404")
 
@@ -28,7 +29,7 @@ GONE = ("RESOURCE_DOES_NOT_EXIST", "No such artifact", "No such file", "404")
 @dataclass(frozen=True)
 class Stored:
     """What a download of a model's file gave. `expected`: the SHA-256 in MLmodel; `missing`: what is not
-    there; `unreadable`: what the store did not give for another reason."""
+    there; `unreadable`: what the store did not give for another reason; `damaged`: why MLmodel is not one."""
 
     location: str
     file: str | None = None
@@ -36,6 +37,11 @@ class Stored:
     found: str | None = None
     missing: str | None = None
     unreadable: str | None = None
+    damaged: str | None = None
+
+
+class DamagedError(Exception):
+    """An MLmodel that is not what MLflow writes."""
 
 
 class Models:
@@ -60,11 +66,13 @@ class Models:
 
     def _look(self, location: str, folder: str, compare: bool) -> Stored:
         try:
-            mlmodel = yaml.safe_load(self._download(f"{location}/{MLMODEL}", folder).read_text()) or {}
-        except (MlflowException, OSError, yaml.YAMLError) as error:
+            mlmodel = read_mlmodel(self._download(f"{location}/{MLMODEL}", folder))
+            expected = _mapping(mlmodel, "metadata", optional=True).get(SHA256_KEY)
+            data = _mapping(_mapping(mlmodel, "flavors"), "python_function", optional=True).get("data")
+        except (MlflowException, OSError) as error:
             return self._trouble(location, MLMODEL, None, error)
-        expected = (mlmodel.get("metadata") or {}).get(CHECKSUM)
-        data = (mlmodel.get("flavors", {}).get("python_function") or {}).get("data")
+        except DamagedError as error:
+            return Stored(location, MLMODEL, damaged=str(error))
         if not data or (expected is None and not compare):
             return Stored(location, expected=expected)
         try:
@@ -82,6 +90,33 @@ class Models:
     def _download(self, uri: str, folder: str) -> Path:
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=self._server.uri)
         return Path(found)
+
+
+def read_mlmodel(path: Path) -> dict[str, Any]:
+    """An MLmodel file. Raises `DamagedError` if it is not a YAML mapping, `OSError` if it cannot be read."""
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: no text, or a date that no calendar has.
+        why = " ".join(str(error).split())
+        raise DamagedError(f"{MLMODEL} is not YAML: {why[:200]}") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{MLMODEL} holds {_kind(content)} where a mapping is expected")
+    return content
+
+
+def _mapping(content: dict[str, Any], key: str, optional: bool = False) -> dict[str, Any]:
+    """The mapping under a key; none if the key is absent, or null where MLflow allows that (`optional`)."""
+    found = content.get(key, {})
+    if found is None and optional:
+        return {}
+    if not isinstance(found, dict):
+        raise DamagedError(f"`{key}` in {MLMODEL} is {_kind(found)} where a mapping is expected")
+    return found
+
+
+def _kind(found: object) -> str:
+    return "nothing" if found is None else f"a {type(found).__name__}"
 
 
 def _file(path: Path) -> Path:
@@ -107,15 +142,23 @@ def judge(server: Server, what: str, stored: Stored, tagged: str | None = None) 
             "The server lists the model and fails to read it: a permission, or its store is out of reach.",
             (Cures(server).logs,),
         )
+    if stored.damaged is not None:
+        evidence: tuple[str, ...] = (f"file: {stored.location}/{stored.file}", stored.damaged)
+        return _changed(server, f"the {MLMODEL} of {what}", stored, evidence)
     wanted = {"the metadata of MLmodel": stored.expected, "the tag of the version": tagged}
     wrong = [f"{where} says {sha}" for where, sha in wanted.items() if sha and stored.found and sha != stored.found]
     if not wrong:
         return None
+    evidence = (f"file: {stored.location}/{stored.file}", f"SHA-256 of what the server gives: {stored.found}", *wrong)
+    return _changed(server, f"the file of {what}", stored, evidence)
+
+
+def _changed(server: Server, file: str, stored: Stored, evidence: tuple[str, ...]) -> Finding:
     return Finding(
         Code.CHECKSUM_MISMATCH,
         Severity.ERROR,
-        f"the file of {what} is not the one that was logged",
-        (f"file: {stored.location}/{stored.file}", f"SHA-256 of what the server gives: {stored.found}", *wrong),
+        f"{file} is not the one that was logged",
+        evidence,
         "The file was changed, cut short or swapped after it was logged, in the store or on the way.",
         (
             Step(

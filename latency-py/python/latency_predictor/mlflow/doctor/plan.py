@@ -60,7 +60,7 @@ class ModelItem(Item):
 @dataclass
 class ExperimentPlan:
     """One experiment, the one its copies go to (which may not exist yet), and what to copy. `not_here`: runs and models
-    without files on this disk."""
+    without files on this disk; `not_readable`: those whose files this user may not read."""
 
     experiment: Experiment
     target: str
@@ -68,6 +68,7 @@ class ExperimentPlan:
     runs: list[RunItem] = field(default_factory=list)
     models: list[ModelItem] = field(default_factory=list)
     not_here: list[str] = field(default_factory=list)
+    not_readable: list[str] = field(default_factory=list)
 
     @property
     def location(self) -> str:
@@ -88,6 +89,7 @@ class ExperimentPlan:
             "runs": [item.as_dict() for item in self.runs],
             "models": [item.as_dict() for item in self.models],
             "not_here": self.not_here,
+            "not_readable": self.not_readable,
         }
 
 
@@ -142,7 +144,7 @@ def make(client: MlflowClient, seen: Examination, reregister: bool) -> Plan:
     for view in seen.views:
         if collect.is_path(view.location):
             each = _experiment(client, view.experiment, everything, seen.scope.run)
-            if each.runs or each.models or each.not_here:
+            if each.runs or each.models or each.not_here or each.not_readable:
                 plan.experiments.append(each)
     if reregister:
         plan.versions = _versions(client, seen, plan)
@@ -161,7 +163,9 @@ def _experiment(
     for model in collect.all_models(client, ids):
         if only_run in (None, model.source_run_id) and model.status == LoggedModelStatus.READY:
             folder, files = _here(model.artifact_location, model.model_id)
-            if files:
+            if files is None:
+                plan.not_readable.append(model.model_id)
+            elif files:
                 plan.models.append(
                     ModelItem(model=model, id=model.model_id, name=model.name, folder=folder, files=files)
                 )
@@ -171,7 +175,11 @@ def _experiment(
     for run in runs:
         run_id = run.info.run_id
         folder, files = _here(run.info.artifact_uri, run_id)
-        if files or run_id in with_models:
+        if files is None:
+            # Without its own files a copy would count as whole; its models wait for their run.
+            plan.not_readable.append(run_id)
+            plan.models = [item for item in plan.models if item.model.source_run_id != run_id]
+        elif files or run_id in with_models:
             plan.runs.append(RunItem(run=run, id=run_id, name=run.info.run_name, folder=folder, files=files))
         elif not (run.outputs and run.outputs.model_outputs):
             plan.not_here.append(run_id)
@@ -180,9 +188,13 @@ def _experiment(
     return plan
 
 
-def _here(location: str, of: str) -> tuple[Path, list[Path]]:
-    """The folder of a run or model on this disk, and its files."""
-    return collect.disk(location) if collect.is_path(location) else Path(), collect.files_of(location, of)
+def _here(location: str, of: str) -> tuple[Path, list[Path] | None]:
+    """The folder of a run or model on this disk, and its files; None if this user may not look at them."""
+    folder = collect.disk(location) if collect.is_path(location) else Path()
+    try:
+        return folder, collect.files_of(location, of)
+    except (OSError, ValueError):
+        return folder, None
 
 
 def _target(client: MlflowClient, experiment: Experiment) -> tuple[str, str | None]:

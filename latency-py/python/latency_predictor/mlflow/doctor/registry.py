@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from mlflow import MlflowClient
@@ -9,12 +10,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
+from ..model import SHA256_KEY
 from . import models
 from .collect import REPAIRED_FROM, Scope, ScopeError, held, held_of_model, is_path
 from .cures import Cures
 from .findings import Code, Finding, Severity, Step
 from .http import API, Server
-from .models import CHECKSUM, Models
+from .models import Models
 
 
 def versions(client: MlflowClient, scope: Scope) -> list[ModelVersion]:
@@ -65,7 +67,7 @@ def judge(server: Server, client: MlflowClient, found: list[ModelVersion], store
             done = f"{version.name}/{version.version}" in replaced
             yield _not_proxied(server, version, what, location, done)
             continue
-        tagged = version.tags.get(CHECKSUM)
+        tagged = version.tags.get(SHA256_KEY)
         finding = models.judge(server, what, stored.at(location, compare=tagged is not None), tagged)
         if finding is not None:
             yield finding
@@ -73,7 +75,7 @@ def judge(server: Server, client: MlflowClient, found: list[ModelVersion], store
 
 def _source_gone(server: Server, version: ModelVersion, what: str, error: MlflowException) -> Finding:
     cures = Cures(server)
-    restore = f"mlflow runs restore --run-id {version.run_id}"
+    restore = f"mlflow runs restore --run-id {shlex.quote(str(version.run_id))}"
     return Finding(
         Code.VERSION_SOURCE_GONE,
         Severity.ERROR,

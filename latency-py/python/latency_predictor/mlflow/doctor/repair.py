@@ -18,10 +18,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from ...errors import LatencyError
+from .. import audit
 from .collect import REPAIRED_FILES, REPAIRED_FROM, Show, disk, is_path
 from .diagnose import Examination
 from .findings import Code
-from .models import MLMODEL
+from .models import MLMODEL, DamagedError, read_mlmodel
 from .plan import ExperimentPlan, Item, ModelItem, Plan, RunItem, VersionPlan, tag_of
 from .registry import location_of
 from .upload import upload
@@ -203,7 +204,7 @@ class _Work:
                 version.name,
                 source,
                 run_id,
-                {**version.tags, REPAIRED_FROM: tag_of(version)},
+                {**_kept(version), REPAIRED_FROM: tag_of(version)},
                 description=version.description,
                 await_creation_for=0,
                 model_id=model_id,
@@ -225,6 +226,11 @@ class _Work:
         raise RepairError(f"its files are not among those that were copied (source: {version.source})")
 
 
+def _kept(version: ModelVersion) -> dict[str, str]:
+    """Its tags, but not its history: the copy was never promoted or rolled back."""
+    return {key: value for key, value in version.tags.items() if not key.startswith(audit.OF_A_VERSION)}
+
+
 def _key(point: Metric) -> tuple[str, int, int]:
     return point.key, point.step, point.timestamp
 
@@ -234,7 +240,10 @@ def _readdressed(folder: Path, to: Path, model_id: str, run_id: str | None, loca
     path = folder / MLMODEL
     if not path.is_file():
         return {}
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = read_mlmodel(path)
+    except DamagedError as error:
+        raise RepairError(f"{error}: {path} is damaged, and no model can be made of it") from error
     for key, value in {
         "model_id": model_id,
         "model_uuid": model_id,

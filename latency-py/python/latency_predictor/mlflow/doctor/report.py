@@ -7,7 +7,7 @@ import textwrap
 from rich.console import Console
 from rich.markup import escape
 
-from .findings import Finding, Report, Severity, number
+from .findings import Finding, Report, Severity, number, printable
 from .plan import ExperimentPlan, Plan
 from .repair import Outcome
 
@@ -81,6 +81,11 @@ def _show_experiment(out: Console, each: ExperimentPlan) -> None:
             line(
                 out, f"    {what} {item.id} ({escape(item.name or 'no name')}): {done}, from {escape(str(item.folder))}"
             )
+    if each.not_readable:
+        line(
+            out,
+            f"    not readable by this user: {', '.join(each.not_readable[:5])}" + " …" * (len(each.not_readable) > 5),
+        )
     if each.not_here:
         line(
             out, f"    without files on this disk: {', '.join(each.not_here[:5])}" + (" …" if each.not_here[5:] else "")
@@ -105,7 +110,7 @@ def show_outcome(out: Console, outcome: Outcome) -> None:
 
 def line(out: Console, text: str) -> None:
     """A line that is never broken: it may hold a command."""
-    out.print(text, soft_wrap=True, highlight=False)
+    out.print(printable(text), soft_wrap=True, highlight=False)
 
 
 def paragraph(out: Console, text: str) -> None:

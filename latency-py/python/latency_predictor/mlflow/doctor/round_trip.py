@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 from .cures import DESTINATION, Cures
 from .findings import Code, Finding, Severity, Step
@@ -33,8 +34,9 @@ def _go(server: Server, folder: str, content: bytes, done: list[str]) -> Finding
         return _put_refused(server, put, done)
     listed = server.get(ARTIFACTS, path=folder)
     done.append(listed.shown)
-    files = {each["path"]: int(each.get("file_size", -1)) for each in _files(listed)}
-    if listed.status != 200 or files.get(NAME) != BYTES:
+    # JSON may hold 64-bit numbers as texts.
+    there = any(each.get("path") == NAME and str(each.get("file_size")) == str(BYTES) for each in _files(listed))
+    if listed.status != 200 or not there:
         return _failed(server, done, folder, "The file was taken, but is not in the list that follows.")
     got = server.ask("GET", path)
     sent, found = hashlib.sha256(content).hexdigest(), hashlib.sha256(got.body).hexdigest()
@@ -52,10 +54,10 @@ def _go(server: Server, folder: str, content: bytes, done: list[str]) -> Finding
     return Finding(Code.ROUND_TRIP_OK, Severity.OK, "an artifact goes there and back", tuple(done))
 
 
-def _files(answer: Answer) -> list[dict[str, str]]:
-    found = answer.json or {}
-    files = found.get("files", [])
-    return files if isinstance(files, list) else []
+def _files(answer: Answer) -> list[dict[str, Any]]:
+    """The entries of a list, whoever sent it."""
+    files = (answer.json or {}).get("files", [])
+    return [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
 
 
 def _put_refused(server: Server, put: Answer, done: list[str]) -> Finding:

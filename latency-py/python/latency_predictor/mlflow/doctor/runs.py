@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 
 from mlflow.entities import LoggedModelStatus
@@ -107,7 +109,8 @@ def _empty_runs(server: Server, view: ExperimentView, there: set[str], broken: s
 
 def _logged_model_only(server: Server, view: ExperimentView, runs: list[RunView]) -> Finding:
     first = runs[0].model_ids[0]
-    code = f"import mlflow; print([f.path for f in mlflow.MlflowClient().list_logged_model_artifacts('{first}')])"
+    listing = f"mlflow.MlflowClient().list_logged_model_artifacts({json.dumps(first)})"
+    code = f"import mlflow; print([f.path for f in {listing}])"
     return Finding(
         Code.LOGGED_MODEL_ONLY,
         Severity.INFO,
@@ -116,8 +119,8 @@ def _logged_model_only(server: Server, view: ExperimentView, runs: list[RunView]
         "MLflow 3 stores a model beside its run, not below it. list_artifacts(run_id) and older pages of the UI show "
         "`No Artifacts Recorded`; the model is on the tab Models, and loads.",
         (
-            Step("List its files", Cures(server).there(f'python -c "{code}"')),
-            Step("Load it by its own address", f"mlflow.pyfunc.load_model('models:/{first}')"),
+            Step("List its files", Cures(server).there(f"python -c {shlex.quote(code)}")),
+            Step("Load it by its own address", f"mlflow.pyfunc.load_model({f'models:/{first}'!r})"),
         ),
     )
 

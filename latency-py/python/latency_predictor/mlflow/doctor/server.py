@@ -268,6 +268,6 @@ def _versions_differ(answer: Answer, found: str) -> Finding:
         "Across major versions parts of the API are missing: MLflow 2 knows no logged models.",
         (
             Step("Where the server is installed, the client's version", f"pip install 'mlflow=={mlflow.__version__}'"),
-            Step("or here the server's", f"pip install 'mlflow=={found}'"),
+            Step("or here the server's", f"pip install {shlex.quote(f'mlflow=={found}')}"),
         ),
     )

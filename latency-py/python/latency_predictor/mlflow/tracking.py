@@ -42,9 +42,7 @@ class LoggedRun:
     """What was uploaded to the run, by path."""
 
 
-def log_training(
-    trained: Trained, experiment: str | None = None, run_name: str | None = None, strict_types: bool = False
-) -> LoggedRun:
+def log_training(trained: Trained, experiment: str | None = None) -> LoggedRun:
     """Logs a training as one run of the experiment (default: $MLFLOW_EXPERIMENT_NAME, else `latency`).
 
     Raises `TrackingError` if the server fails; the model file is not touched.
@@ -57,13 +55,13 @@ def log_training(
     uploaded |= {f"{BOOSTERS}/{file}": content for file, content in proof.files.items()}
     with readable_mlflow_errors("logging the training"):
         mlflow.set_experiment(name)
-        with mlflow.start_run(run_name=run_name) as run:
+        with mlflow.start_run() as run:
             mlflow.log_params(parameters(trained))
             mlflow.log_metrics(metrics(trained))
             for dataset, context, tags in data_sets(trained.provenance, trained.table):
                 mlflow.log_input(dataset, context=context, tags=tags)
             _upload(run.info.run_id, uploaded)
-            logged = log_model(trained.model, strict_types=strict_types, metadata=proof.metadata)
+            logged = log_model(trained.model, metadata=proof.metadata)
     sha256 = hashlib.sha256(trained.model).hexdigest()
     return LoggedRun(run.info.run_id, name, logged.model_uri, str(logged.model_id), sha256, uploaded)
 

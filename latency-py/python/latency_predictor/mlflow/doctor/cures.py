@@ -76,11 +76,11 @@ class Cures:
             self.restart,
         )
 
-    def volume(self, destination: str = DESTINATION) -> tuple[Step, ...]:
+    def volume(self) -> tuple[Step, ...]:
         """A volume for the artifacts, which outlives the container."""
-        variables = {"MLFLOW_ARTIFACTS_DESTINATION": destination}
+        variables = {"MLFLOW_ARTIFACTS_DESTINATION": DESTINATION}
         return (
-            Step(f"{COMPOSE}, a volume that outlives the container", self._compose(variables, destination)),
+            Step(f"{COMPOSE}, a volume that outlives the container", self._compose(variables, DESTINATION)),
             self.restart,
         )
 

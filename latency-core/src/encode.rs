@@ -238,12 +238,13 @@ impl Schema {
     }
 
     /// Checks a batch and keeps its good rows; with their numbers, and the first error of each of the others.
-    pub(crate) fn encode_valid_rows(&self, batch: &Batch<'_>) -> Result<ValidRows> {
+    /// Whether to go on is asked at each error, because those cost most.
+    pub(crate) fn encode_valid_rows(&self, batch: &Batch<'_>, go_on: impl Fn() -> Result<()>) -> Result<ValidRows> {
         let mut errors: BTreeMap<usize, Error> = BTreeMap::new();
         let mut rows = self.encode_batch_or(batch, &mut |error| match error.row() {
             Some(row) => {
                 errors.entry(row).or_insert(error);
-                Ok(())
+                go_on()
             }
             None => Err(error),
         })?;

@@ -103,6 +103,8 @@ error_kinds! {
     RuntimeNotLoaded => "RUNTIME_NOT_LOADED", Runtime;
     /// ONNX Runtime failed while predicting.
     InferenceFailed => "INFERENCE_FAILED", Runtime;
+    /// The caller stopped it: see [`Cancel`](crate::Cancel).
+    Cancelled => "CANCELLED", Runtime;
 }
 
 impl Serialize for ErrorKind {
@@ -137,7 +139,7 @@ pub enum ErrorGroup {
     Input,
     /// The model file.
     Model,
-    /// ONNX Runtime: missing, unusable, or failing.
+    /// What runs the model: ONNX Runtime that is missing, unusable or failing, or work that was stopped.
     Runtime,
 }
 

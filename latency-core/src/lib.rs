@@ -28,7 +28,7 @@
 //! | --- | --- | --- |
 //! | How long is one path? | [`Predictor::predict`] | a [`Path`], or a [`Row`] by names |
 //! | And many? | [`Predictor::predict_batch`], [`predict_batch_into`](Predictor::predict_batch_into) | a [`Batch`] of columns |
-//! | And many, each of which may be wrong? | [`Predictor::predict_rows`] | paths or rows |
+//! | And many, each of which may be wrong? | [`Predictor::predict_rows`], [`Predictor::row_batch`] | paths or rows |
 //! | Which destination is the best, and how sure is that? | [`Predictor::rank`] | [`Endpoint`]s |
 //! | How long to wait for an answer? | [`Predictor::timeout`] | a path and a quantile |
 //! | Can this measurement be true? | [`Predictor::judge`] | a path and an RTT |
@@ -116,7 +116,7 @@ pub use path::{Endpoint, Path};
 pub use places::ATTRIBUTION;
 pub use places::{Place, PlaceKind};
 pub use prediction::{NUMBERS, Prediction, Predictions, shortest};
-pub use predictor::{Predictor, PredictorBuilder, Timeout, featurize};
+pub use predictor::{Cancel, Predictor, PredictorBuilder, RowBatch, Timeout, featurize};
 pub use ranking::Ranked;
 pub use row::{Entry, Row, Value};
 #[cfg(feature = "load-dynamic")]

@@ -93,8 +93,9 @@ const MAX_VALUES: usize = 1000;
 pub enum Entry {
     /// A plain value; for the keys `src` and `dst` the name of a place.
     Value(Value),
-    /// A place that was found before, for the keys `src` and `dst`.
-    Place(Place),
+    /// A place that was found before, for the keys `src` and `dst`, with what else is known of that end: as in `End`, but
+    /// not where it is.
+    Place(Place, Vec<(String, Value)>),
     /// The values of one end: `lat` and `lon`, or `place`, and what else the model's fields have for an end; also
     /// `uncertainty_km`, as [`Endpoint::with_uncertainty_km`](crate::Endpoint::with_uncertainty_km) has it.
     End(Vec<(String, Value)>),
@@ -252,9 +253,10 @@ impl Row {
                     row.nested = true;
                     row.set_place(end, end, &find_place(end, &name)?)?;
                 }
-                (end @ ("src" | "dst"), Entry::Place(place)) => {
+                (end @ ("src" | "dst"), Entry::Place(place, values)) => {
                     row.nested = true;
                     row.set_place(end, end, &place)?;
+                    row.set_end(end, values)?;
                 }
                 (end @ ("src" | "dst"), Entry::End(values)) => {
                     row.nested = true;
@@ -267,7 +269,7 @@ impl Row {
                     );
                 }
                 (field, Entry::Value(value)) => row.set_once(field, value, None)?,
-                (field, Entry::End(_) | Entry::Place(_)) => {
+                (field, Entry::End(_) | Entry::Place(..)) => {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
                         "found an object; allowed: a number, a string or null; only `src` and `dst` can be objects",

@@ -6,6 +6,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::places::Place;
 use crate::row::{END, Entry, Row, Value};
 
 /// A JSON value as a row needs it. Objects keep every key, so that one given twice is found and not lost.
@@ -71,12 +72,17 @@ impl Row {
             .into_iter()
             .map(|(key, node)| {
                 let entry = match node {
-                    Node::Object(end) => {
+                    Node::Object(mut end) => {
+                        let place = place_in(&mut end).map_err(|error| error.with_field(&*key))?;
                         let values = end.into_iter().map(|(part, node)| {
                             let value = node.scalar(|| format!("{key}.{part}"))?;
                             Ok((part, value))
                         });
-                        Entry::End(values.collect::<Result<_>>()?)
+                        let values = values.collect::<Result<_>>()?;
+                        match place {
+                            Some(place) => Entry::Place(place, values),
+                            None => Entry::End(values),
+                        }
                     }
                     Node::Other(kind) if key == "src" || key == "dst" => {
                         return Err(Error::new(ErrorKind::InvalidField, format!("found {kind}; allowed: {END}"))
@@ -89,6 +95,20 @@ impl Row {
             .collect::<Result<Vec<_>>>()?;
         Self::from_entries(entries)
     }
+}
+
+/// Takes the place out of an end that holds one as [`Place`]'s JSON has it.
+fn place_in(end: &mut Vec<(String, Node)>) -> Result<Option<Place>> {
+    if !end.iter().any(|(part, node)| Place::is_kind(part) && matches!(node, Node::Object(_))) {
+        return Ok(None);
+    }
+    let mut place = serde_json::Map::new();
+    for (part, node) in end.extract_if(.., |(part, _)| Place::has_key(part)) {
+        if place.insert(part.clone(), node.into_json()).is_some() {
+            return Err(Error::new(ErrorKind::InvalidField, format!("found `{part}` twice; give it once")));
+        }
+    }
+    Place::from_json(place.into()).map(Some)
 }
 
 impl Serialize for Row {
@@ -114,6 +134,15 @@ impl Node {
                 format!("found {}; allowed: a number, a string or null", other.kind()),
             )
             .with_field(field())),
+        }
+    }
+
+    fn into_json(self) -> serde_json::Value {
+        match self {
+            Self::Scalar(Value::Number(number)) => number.into(),
+            Self::Scalar(Value::Text(text)) => text.into(),
+            Self::Scalar(Value::Missing) | Self::Other(_) => serde_json::Value::Null,
+            Self::Object(entries) => entries.into_iter().map(|(key, node)| (key, node.into_json())).collect(),
         }
     }
 

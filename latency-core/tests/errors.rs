@@ -18,8 +18,8 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 
 use latency_core::{
-    Access, Batch, Column, Endpoint, Entry, Error, ErrorKind, NUMBERS, Path, Place, Predictor, Provider, Result, Row,
-    Schema, Tier, Value,
+    Access, Batch, Cancel, Column, Endpoint, Entry, Error, ErrorKind, NUMBERS, Path, Place, Predictor, Provider,
+    Result, Row, Schema, Tier, Value,
 };
 use ndarray::Array2;
 use onnx::{F32, F64, Graph, Matrix, identity, integers, matrix};
@@ -547,6 +547,10 @@ fn inference() {
     graph.attributes = vec![integers("axes", &[0])];
     let batch = Batch::new().with("hops", vec![1.0, 2.0]);
     sheet.add("a model that adds up its rows", load(&graph, &schema).unwrap().predict_batch(&batch));
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let stopped = load(&identity(3), &schema).unwrap().with_cancel(cancel).predict(&Row::new().with("hops", 1));
+    sheet.add("work that its caller stopped", stopped);
     sheet.without("failed while predicting: ", "; the model may").compare("inference");
 }
 

@@ -1,6 +1,6 @@
 //! What callers get wrong: each gives a typed error that names the field, what was found and what is allowed.
 
-use latency_core::{Batch, Column, Entry, Error, ErrorGroup, ErrorKind, Predictor, Row, Value};
+use latency_core::{Batch, Cancel, Column, Entry, Error, ErrorGroup, ErrorKind, Predictor, Row, Value};
 use serde_json::json;
 
 fn predictor() -> Predictor {
@@ -251,11 +251,97 @@ fn notes_of_valid_rows_keep_their_numbers() {
 
 #[test]
 fn a_place_that_was_found_is_an_end() {
-    let place = |name: &str| Entry::Place(latency_core::Place::find(name).unwrap());
+    let place = |name: &str| Entry::Place(latency_core::Place::find(name).unwrap(), vec![]);
     let row = Row::from_entries([("src".into(), place("aws:eu-west-2")), ("dst".into(), Entry::Value("Tokyo".into()))]);
     assert_eq!(row.unwrap(), Row::between("aws:eu-west-2", "Tokyo").unwrap());
     let error = Row::from_entries([("hops".into(), place("London"))]).unwrap_err();
     assert_eq!((error.code(), error.field()), ("INVALID_FIELD", Some("hops")));
+}
+
+#[test]
+fn a_place_in_json_is_an_end() {
+    let place = |name: &str| serde_json::to_value(latency_core::Place::find(name).unwrap()).unwrap();
+    let region = place("aws:eu-west-2");
+    assert_eq!((&region["label"], &region["kind"]["provider"]), (&json!("aws:eu-west-2"), &json!("aws")));
+    let mut player = place("Lisbon");
+    player["access"] = json!("wifi");
+    let row = Row::from_json(&json!({"src": player, "dst": region})).unwrap();
+    assert_eq!(
+        row,
+        Row::from_json(&json!({"src": {"place": "Lisbon", "access": "wifi"}, "dst": "aws:eu-west-2"})).unwrap()
+    );
+
+    // What stands beside a place overrides what it implies, and is as strict as in any other end.
+    let mut other = place("aws:eu-west-2");
+    other["provider"] = json!("other");
+    assert_eq!(
+        Row::from_json(&json!({"src": other, "dst": "Tokyo"})).unwrap().get("src_provider"),
+        Some(&"other".into())
+    );
+    for (key, value, field) in [
+        ("acess", json!("wifi"), "src.acess"),
+        ("place", json!("Tokyo"), "src.place"),
+        ("lat", json!(91), "src"),
+        ("lat", json!("51.5"), "src"),
+        ("kind", json!({"type": "planet"}), "src"),
+        ("kind", json!("city"), "src."),
+    ] {
+        let mut wrong = place("Lisbon");
+        wrong[key] = value.clone();
+        let error = refuse_json(&json!({"src": wrong, "dst": "Tokyo"}));
+        assert!(error.field().is_some_and(|found| found.starts_with(field)), "{key} {value}: {error}");
+    }
+    let twice = Row::from_json_str(
+        r#"{"src": {"name": "A", "name": "B", "lat": 1, "lon": 2, "kind": {"type": "city"}}, "dst": "Tokyo"}"#,
+    );
+    assert!(twice.unwrap_err().message().starts_with("found `name` twice"));
+}
+
+#[test]
+fn rows_that_come_one_by_one_are_those_of_a_batch() {
+    let good = path();
+    let mut rows = predictor().row_batch();
+    assert!(rows.is_empty() && rows.predict().unwrap().is_empty());
+    rows.push(Ok(&good)).unwrap();
+    let error = rows.push(Ok(&path().with("src_lat", 91))).unwrap_err();
+    assert_eq!((error.row(), error.field()), (Some(1), Some("src_lat")));
+    let error = rows.push(Err::<&Row, _>(Error::new(ErrorKind::InvalidJson, "no row"))).unwrap_err();
+    assert_eq!((error.row(), error.code()), (Some(2), "INVALID_JSON"));
+    rows.push(Ok(&path().with("src_lat", 89))).unwrap();
+    assert_eq!(rows.len(), 4);
+    let predictions = rows.predict().unwrap();
+    assert_eq!(predictions.get(0).unwrap(), predictor().predict(&good).unwrap());
+    assert!(predictions.p50_ms[1].is_nan() && predictions.p99_ms[2].is_nan());
+    assert_eq!(predictions.get(3).unwrap(), predictor().predict(&path().with("src_lat", 89)).unwrap());
+    assert_eq!(predictions.notes.warnings[0].0, 3);
+}
+
+#[test]
+fn work_that_is_cancelled_ends_soon() {
+    let cancel = Cancel::new();
+    let predictor = predictor().with_cancel(cancel.clone());
+    let column = |number: f64| vec![number; 400_000];
+    let batch = Batch::new()
+        .with("src_lat", column(51.51))
+        .with("src_lon", column(-0.13))
+        .with("dst_lat", column(35.68))
+        .with("dst_lon", column(139.69));
+    let worker = std::thread::spawn({
+        let cancel = cancel.clone();
+        move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            cancel.cancel();
+        }
+    });
+    // All of them would take seconds.
+    let error = predictor.predict_batch(&batch).unwrap_err();
+    worker.join().unwrap();
+    assert_eq!((error.code(), error.row(), error.kind().group()), ("CANCELLED", None, ErrorGroup::Runtime));
+    assert_eq!(predictor.predict(&path()).unwrap_err().kind(), ErrorKind::Cancelled, "it stays set");
+    // Places that nobody knows take longest: they are not even looked for.
+    let places = |name| std::iter::repeat_n(Some(name), 100_000).collect::<Column>();
+    let nowhere = Batch::new().with("src", places("Nowhereville")).with("dst", places("Tokyo"));
+    assert_eq!(predictor.predict_valid_rows(&nowhere).unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[test]

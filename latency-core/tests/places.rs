@@ -282,11 +282,11 @@ fn suggestions() {
 fn json_form() {
     assert_eq!(
         serde_json::to_string(&Place::find("aws:us-east-1").unwrap()).unwrap(),
-        r#"{"name":"Ashburn","region":"VA","country":"US","lat":39.04,"lon":-77.49,"kind":{"type":"cloud_region","provider":"aws","region":"us-east-1"}}"#
+        r#"{"label":"aws:us-east-1","name":"Ashburn","region":"VA","country":"US","lat":39.04,"lon":-77.49,"kind":{"type":"cloud_region","provider":"aws","region":"us-east-1"}}"#
     );
     assert_eq!(
         serde_json::to_string(&Place::find("1,2").unwrap()).unwrap(),
-        r#"{"name":"1,2","lat":1.0,"lon":2.0,"kind":{"type":"coordinates"}}"#
+        r#"{"label":"1,2","name":"1,2","lat":1.0,"lon":2.0,"kind":{"type":"coordinates"}}"#
     );
 }
 

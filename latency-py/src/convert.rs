@@ -20,7 +20,7 @@ pub fn row(values: &Bound<'_, PyDict>) -> Result<Row, Failure> {
             });
             Entry::End(values.collect::<Result<_, Failure>>()?)
         } else if let Ok(place) = value.cast::<Place>() {
-            Entry::Place(place.get().inner().clone())
+            Entry::Place(place.get().inner().clone(), Vec::new())
         } else {
             Entry::Value(scalar(&key, &value)?)
         };

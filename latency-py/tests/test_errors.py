@@ -84,8 +84,8 @@ CATALOGUE: dict[str, tuple[Callable[[], Any], type[lp.LatencyError], str | None,
     "INFERENCE_FAILED": (lambda: Predictor(product_model()).predict(), lp.InferenceError, None, None),
 }
 
-NEVER_IN_PYTHON = {"INVALID_JSON"}
-"""Python's callers give objects; JSON is for HTTP and Node.js."""
+NEVER_IN_PYTHON = {"INVALID_JSON", "CANCELLED"}
+"""Python's callers give objects, JSON is for HTTP and Node.js; and they have no switch that stops a call."""
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

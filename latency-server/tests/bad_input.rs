@@ -161,6 +161,7 @@ fn every_kind_of_error_that_can_arise_is_caused_here() {
                 | ErrorKind::InvalidSchema
                 | ErrorKind::GoldenMismatch
                 | ErrorKind::RuntimeNotLoaded
+                | ErrorKind::Cancelled
         )
     };
     assert_eq!(caused, ErrorKind::ALL.iter().filter(elsewhere).map(|kind| kind.code()).collect());

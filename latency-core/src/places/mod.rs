@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::number;
 use crate::{Error, ErrorKind, Provider, Result};
@@ -73,7 +74,8 @@ pub enum PlaceKind {
 /// A place with its position, in hundredths of a degree for cities and airports.
 ///
 /// `Display` writes the full form, `Portland, OR, US`, `LHR` or `aws:eu-west-2`. [`Place::find`] leads back from it to
-/// this place, except where two towns of one state share a name.
+/// this place, except where two towns of one state share a name. Its JSON has that form beside the fields, as `label`, and
+/// is understood as an end of a row, `{"src": {"name": "London", …, "access": "wifi"}}`.
 ///
 /// ```
 /// use latency_core::{Place, PlaceKind};
@@ -83,16 +85,16 @@ pub enum PlaceKind {
 /// assert_eq!(Place::find("aws:eu-west-2")?.name, "London");
 /// # Ok::<(), latency_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Place {
     /// Name to show, with its accents: of the city for cities and cloud regions, of the airport for airports.
     pub name: Cow<'static, str>,
     /// State or province, where known: its usual code (`OR`) or its name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub region: Option<Cow<'static, str>>,
     /// ISO 3166-1 alpha-2 country code. `None` for coordinates.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub country: Option<Cow<'static, str>>,
     /// Latitude in degrees, WGS 84, −90 to 90.
     pub lat: f64,
@@ -210,6 +212,45 @@ impl Place {
         search::cloud_regions()
     }
 
+    /// Reads a place from its JSON, as it was written by `Serialize`; `label` does not matter.
+    ///
+    /// ```
+    /// use latency_core::Place;
+    ///
+    /// let place = Place::find("aws:eu-west-2")?;
+    /// assert_eq!(Place::from_json(serde_json::to_value(&place).unwrap())?, place);
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidField`] if it is no place, and as [`at`](Self::at).
+    pub fn from_json(json: serde_json::Value) -> Result<Self> {
+        let place: Self = serde_json::from_value(json).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidField,
+                "found an object with `kind` that is no place; allowed: a place as it was found, the name of a place, or an \
+                 object with `lat` and `lon`, or with `place`",
+            )
+            .with_source(error)
+        })?;
+        Self::at(place.lat, place.lon)?;
+        Ok(place)
+    }
+
+    /// Whether a place's JSON has this key. What else stands beside it tells of the end, such as `access`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_key(key: &str) -> bool {
+        ["label", "name", "region", "country", "lat", "lon"].contains(&key) || Self::is_kind(key)
+    }
+
+    /// Whether this is the key that tells a place from an end, if an object stands under it: no field of an end is one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_kind(key: &str) -> bool {
+        key == "kind"
+    }
+
     /// The provider, if this is a cloud region.
     ///
     /// ```
@@ -241,6 +282,24 @@ impl Place {
             PlaceKind::City => SAME_PLACE_KM,
             PlaceKind::Airport { .. } | PlaceKind::Coordinates => COORDINATES_UNCERTAINTY_KM,
         }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self { name, region, country, lat, lon, kind } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("label", &self.to_string())?;
+        map.serialize_entry("name", name)?;
+        for (key, part) in [("region", region), ("country", country)] {
+            if let Some(part) = part {
+                map.serialize_entry(key, part)?;
+            }
+        }
+        map.serialize_entry("lat", lat)?;
+        map.serialize_entry("lon", lon)?;
+        map.serialize_entry("kind", kind)?;
+        map.end()
     }
 }
 

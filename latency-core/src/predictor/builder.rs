@@ -299,7 +299,8 @@ fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
         provenance: schema.provenance.clone(),
     };
     let (calibration, notes) = (Calibration::new(&schema), NotePlan::new(&schema));
-    Ok(Predictor(Arc::new(Inner { encoder: Encoder::new(schema), plan, calibration, notes, pool, info })))
+    let inner = Inner { encoder: Encoder::new(schema), plan, calibration, notes, pool, info };
+    Ok(Predictor { inner: Arc::new(inner), cancel: None })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,8 @@
 //! The predictor: a loaded model that answers.
 
 mod builder;
+mod cancel;
+mod row_batch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use ndarray::{Array2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 pub use self::builder::PredictorBuilder;
+pub use self::cancel::Cancel;
+pub use self::row_batch::RowBatch;
 use crate::batch::Batch;
 use crate::encode::{Encode, EncodedRows, Encoder, Input, ValidRows};
 use crate::error::{Error, ErrorKind, Result, number};
@@ -38,7 +42,10 @@ const CHUNK_ROWS: usize = 1024;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Predictor(Arc<Inner>);
+pub struct Predictor {
+    inner: Arc<Inner>,
+    cancel: Option<Cancel>,
+}
 
 struct Inner {
     encoder: Encoder,
@@ -52,7 +59,7 @@ struct Inner {
 /// The model in short: its schema and trees would fill many pages.
 impl fmt::Debug for Predictor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Predictor").field("model", &self.0.info.tag()).finish_non_exhaustive()
+        f.debug_struct("Predictor").field("model", &self.inner.info.tag()).finish_non_exhaustive()
     }
 }
 
@@ -162,13 +169,8 @@ impl Predictor {
     /// What concerns all rows: columns that do not fit together, a required one that is not there, and
     /// [`ErrorKind::InferenceFailed`].
     pub fn predict_valid_rows(&self, batch: &Batch<'_>) -> Result<(Predictions, Vec<Error>)> {
-        let ValidRows { rows, numbers, errors } = self.schema().encode_valid_rows(batch)?;
-        let predictions = self.predict_encoded(&rows).map_err(|error| match error.row() {
-            Some(row) => error.with_row(numbers[row]),
-            None => error,
-        })?;
-        let predictions = if errors.is_empty() { predictions } else { predictions.spread(&numbers, batch.len()) };
-        Ok((predictions, errors))
+        let ValidRows { rows, numbers, errors } = self.schema().encode_valid_rows(batch, || self.check_cancel())?;
+        Ok((self.predict_among(&rows, &numbers, batch.len())?, errors))
     }
 
     /// Predicts many paths into the caller's memory: one row for each row of the batch, one column for each of the
@@ -227,17 +229,54 @@ impl Predictor {
         &self,
         inputs: impl IntoIterator<Item = Result<&'r I>>,
     ) -> Result<Vec<Result<Prediction>>> {
-        let mut good = EncodedRows::default();
-        let answers: Vec<Result<()>> = inputs.into_iter().map(|input| good.push(&self.0.encoder, input?)).collect();
-        let predictions = self.predict_encoded(&good)?;
-        let mut predictions = predictions.iter();
-        answers
+        let mut rows = self.row_batch();
+        let faults: Vec<Option<Error>> =
+            inputs.into_iter().map(|input| rows.push(input).err().map(Error::without_row)).collect();
+        let predictions = rows.predict()?;
+        faults
             .into_iter()
-            .map(|answer| match answer {
-                Ok(()) => predictions.next().map(Ok).ok_or_else(no_answer),
-                Err(error) => Ok(Err(error)),
+            .enumerate()
+            .map(|(row, fault)| match fault {
+                None => predictions.get(row).map(Ok).ok_or_else(no_answer),
+                Some(error) => Ok(Err(error)),
             })
             .collect()
+    }
+
+    /// An empty batch of rows, to be filled one by one and predicted together.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let mut rows = Predictor::bundled()?.row_batch();
+    /// rows.push(Ok(&Path::between("London", "Tokyo")?))?;
+    /// assert!(rows.predict()?.p50_ms[0] > 95.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn row_batch(&self) -> RowBatch {
+        RowBatch::new(self.clone())
+    }
+
+    /// The same predictor for work that can be stopped: once `cancel` says so, from whatever thread, its calls fail with
+    /// [`ErrorKind::Cancelled`], after at most a thousand rows.
+    ///
+    /// ```
+    /// use latency_core::{Batch, Cancel, ErrorKind, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let cancel = Cancel::new();
+    /// let predictor = Predictor::bundled()?.with_cancel(cancel.clone());
+    /// let batch = Batch::new().with("src", ["London"]).with("dst", ["Tokyo"]);
+    /// assert!(predictor.predict_batch(&batch).is_ok());
+    /// cancel.cancel();
+    /// assert_eq!(predictor.predict_batch(&batch).unwrap_err().kind(), ErrorKind::Cancelled);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        Self { inner: Arc::clone(&self.inner), cancel: Some(cancel) }
     }
 
     /// Orders candidates by their predicted median RTT from `src`, the lowest first, each with the probability that it is
@@ -377,7 +416,7 @@ impl Predictor {
     /// # Errors
     /// As [`predict_batch`](Self::predict_batch).
     pub fn features(&self, batch: &Batch<'_>) -> Result<Array2<f32>> {
-        matrix(&self.0.plan, &self.schema().encode_batch(batch)?)
+        matrix(&self.inner.plan, &self.schema().encode_batch(batch)?)
     }
 
     /// What the model takes and gives.
@@ -391,7 +430,7 @@ impl Predictor {
     /// ```
     #[must_use]
     pub fn schema(&self) -> &Schema {
-        &self.0.encoder.schema
+        &self.inner.encoder.schema
     }
 
     /// What is loaded.
@@ -405,12 +444,12 @@ impl Predictor {
     /// ```
     #[must_use]
     pub fn model_info(&self) -> &ModelInfo {
-        &self.0.info
+        &self.inner.info
     }
 
     fn answer(&self, input: &(impl Input + ?Sized)) -> Result<(Answer, Prediction)> {
         let mut rows = EncodedRows::default();
-        rows.push(&self.0.encoder, input)?;
+        rows.push(&self.inner.encoder, input)?;
         let mut predictions = Predictions::with_capacity(1, self.schema().coordinates.is_some());
         let mut found = None;
         predictions.notes = self
@@ -428,6 +467,19 @@ impl Predictor {
         Ok(predictions)
     }
 
+    /// Predicts the rows that are `numbers` of `rows`; the others have NaN.
+    fn predict_among(&self, encoded: &EncodedRows, numbers: &[usize], rows: usize) -> Result<Predictions> {
+        let predictions = self.predict_encoded(encoded).map_err(|error| match error.row() {
+            Some(row) => error.with_row(numbers[row]),
+            None => error,
+        })?;
+        Ok(if encoded.rows == rows { predictions } else { predictions.spread(numbers, rows) })
+    }
+
+    fn check_cancel(&self) -> Result<()> {
+        self.cancel.as_ref().map_or(Ok(()), Cancel::check)
+    }
+
     fn rank_encoded(
         &self,
         paths: impl IntoIterator<Item = impl Encode>,
@@ -439,7 +491,7 @@ impl Predictor {
         }
         let mut rows = EncodedRows::default();
         for (index, path) in paths.into_iter().enumerate() {
-            rows.push(&self.0.encoder, &path).map_err(|error| error.with_row(index))?;
+            rows.push(&self.inner.encoder, &path).map_err(|error| error.with_row(index))?;
         }
         let mut candidates = Vec::with_capacity(rows.rows);
         let mut predictions = Predictions::with_capacity(rows.rows, true);
@@ -452,11 +504,12 @@ impl Predictor {
 
     /// Features, trees, calibration, notes; `take` gets each row's answer in order.
     fn run(&self, rows: &EncodedRows, mut take: impl FnMut(usize, &Answer)) -> Result<Notes> {
-        let Inner { encoder, plan, calibration, notes: note_plan, pool, .. } = &*self.0;
+        let Inner { encoder, plan, calibration, notes: note_plan, pool, .. } = &*self.inner;
         let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
         let mut notes = note_plan.start(rows);
         let mut matrix = Matrix::default();
         for (chunk, values) in rows.values.chunks(CHUNK_ROWS * fields).enumerate() {
+            self.check_cancel()?;
             plan.fill(values, &mut matrix);
             let distance_km = |row: usize| matrix.distances_km.get(row).copied();
             let count = values.len() / fields;

@@ -23,9 +23,64 @@ export interface End {
   access?: Access | null | undefined
   provider?: Provider | null | undefined
   tier?: Tier | null | undefined
+  /** How far from its position this end may be, km, 0 to 20100: what `judge` allows for. */
+  uncertainty_km?: number | null | undefined
   /** Further fields of a model of your own. */
   [field: string]: Value
 }
+
+/** A city. */
+export interface City {
+  type: 'city'
+}
+
+/** An airport. */
+export interface Airport {
+  type: 'airport'
+  /** Its IATA code, three capitals. */
+  iata: string
+}
+
+/** A region of a cloud provider. */
+export interface CloudRegion {
+  type: 'cloud_region'
+  provider: Provider
+  /** The provider's name for it, `us-east-1`. */
+  region: string
+}
+
+/** A position that was given as `lat,lon`. */
+export interface Coordinates {
+  type: 'coordinates'
+}
+
+/** A place with its position: a plain object, to be stored, sent, or given as an end of a path. */
+export interface Place {
+  /** The full form of its name, which leads back to it: `Portland, OR, US`, `LHR`, `aws:eu-west-2`. */
+  label: string
+  /** Name to show: of the city for cities and cloud regions, of the airport for airports. */
+  name: string
+  /** State or province, where known: its usual code or its name. */
+  region?: string
+  /** ISO 3166-1 alpha-2 country code; absent for coordinates. */
+  country?: string
+  /** Degrees, WGS 84. */
+  lat: number
+  /** Degrees, WGS 84. */
+  lon: number
+  kind: City | Airport | CloudRegion | Coordinates
+}
+
+/** A place, and what else is known of that end: `{ ...findPlace('Lisbon'), access: 'wifi' }`. */
+export interface PlacedEnd extends Place {
+  access?: Access | null | undefined
+  provider?: Provider | null | undefined
+  tier?: Tier | null | undefined
+  uncertainty_km?: number | null | undefined
+}
+
+/** What stands for one end of a path. */
+export type AnyEnd = string | End | PlacedEnd
 
 /**
  * What is known of one path before connecting. Each end is given as `src` and `dst`, or by flat names.
@@ -34,10 +89,10 @@ export interface End {
  * @example { src_lat: 51.51, src_lon: -0.13, dst_lat: 35.68, dst_lon: 139.69 }
  */
 export interface Row {
-  /** `'London'`, `'London, CA'`, `'aws:eu-west-2'`, `'LHR'`, `'51.51,-0.13'`, or an object. */
-  src?: string | End | undefined
+  /** `'London'`, `'London, CA'`, `'aws:eu-west-2'`, `'LHR'`, `'51.51,-0.13'`, an object, or a place. */
+  src?: AnyEnd | undefined
   /** As `src`. */
-  dst?: string | End | undefined
+  dst?: AnyEnd | undefined
   src_lat?: number | null | undefined
   src_lon?: number | null | undefined
   dst_lat?: number | null | undefined
@@ -49,7 +104,155 @@ export interface Row {
   src_tier?: Tier | null | undefined
   dst_tier?: Tier | null | undefined
   /** Fields of a model of your own. */
-  [field: string]: Value | End
+  [field: string]: Value | End | PlacedEnd
+}
+
+/** A column of numbers; NaN, null and undefined are missing values. */
+export type NumberColumn =
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | readonly (number | null | undefined)[]
+
+/** A column of categories or of places by name; null and undefined are missing values. */
+export type TextColumn = readonly (string | null | undefined)[]
+
+/**
+ * Many rows as columns of equal length, by the flat names of the fields; `src` and `dst` hold places by name. Columns that
+ * the model does not know are ignored, and listed in the answer.
+ */
+export interface Columns {
+  src?: TextColumn | undefined
+  dst?: TextColumn | undefined
+  src_lat?: NumberColumn | undefined
+  src_lon?: NumberColumn | undefined
+  dst_lat?: NumberColumn | undefined
+  dst_lon?: NumberColumn | undefined
+  src_access?: TextColumn | undefined
+  dst_access?: TextColumn | undefined
+  src_provider?: TextColumn | undefined
+  dst_provider?: TextColumn | undefined
+  src_tier?: TextColumn | undefined
+  dst_tier?: TextColumn | undefined
+  /** Fields of a model of your own. */
+  [field: string]: NumberColumn | TextColumn | undefined
+}
+
+/** Predictions for many rows: element i of each array belongs to row i. Times in milliseconds, as in {@link Prediction}. */
+export interface Predictions {
+  /** The number of rows. */
+  length: number
+  p50_ms: Float32Array
+  low_ms: Float32Array
+  high_ms: Float32Array
+  p90_ms: Float32Array
+  p99_ms: Float32Array
+  /** Absent for models without coordinates. */
+  floor_ms?: Float32Array
+  /** Absent for models without coordinates. */
+  distance_km?: Float32Array
+  /** Columns that the model has no field for. */
+  ignored_columns: string[]
+}
+
+/** Predictions of which some rows may have none: those have NaN, and an error. */
+export interface PredictionsWithNotes extends Predictions {
+  /** One for each row at fault, in their order, with its `row`. */
+  errors: LatencyError[]
+  /** In the order of rows. */
+  warnings: RowWarning[]
+  /** For each optional field one element for each row: 1 where it was not given. */
+  missing: Record<string, Uint8Array>
+}
+
+/** How to predict a batch. */
+export interface BatchOptions {
+  /**
+   * Also say what is wrong with rows, and what to know of them. Then a row at fault does not fail the batch.
+   */
+  notes?: boolean | undefined
+}
+
+/** How to predict a batch off the event loop. */
+export interface AsyncBatchOptions extends BatchOptions {
+  /** Stops the work when it is aborted; the promise is then rejected with the signal's reason. */
+  signal?: AbortSignal | null | undefined
+}
+
+// Merged with the class of that name, whose other methods are written in Rust.
+export declare namespace Predictor {
+  /**
+   * As `load`, but off the event loop, for a service that changes its model while it answers; without a model, the bundled
+   * one.
+   */
+  function loadAsync(model?: string | Uint8Array | null, options?: LoadOptions): Promise<Predictor>
+}
+
+export interface Predictor {
+  /**
+   * Predicts one path on another thread. The way there and back costs more than `predictSync` takes: it is for event loops
+   * on which not even microseconds may pass, and for processes whose threads keep all sessions busy.
+   */
+  predict(row: Row): Promise<Prediction>
+  /**
+   * Predicts many paths on the calling thread: rows, or columns, of which each `Float64Array` is read where it lies. Row i
+   * equals the same path alone, to the bit.
+   *
+   * @throws {LatencyError} naming the first row at fault, unless `notes` are asked for.
+   */
+  predictBatchSync(rows: readonly Row[] | Columns, options: BatchOptions & { notes: true }): PredictionsWithNotes
+  predictBatchSync(rows: readonly Row[] | Columns, options?: BatchOptions): Predictions
+  /**
+   * Predicts many paths on another thread. Typed arrays are copied at once; rows and other arrays are read in pieces of some
+   * milliseconds between which the event loop goes on: leave them as they are until the promise settles.
+   */
+  predictBatch(rows: readonly Row[] | Columns, options: AsyncBatchOptions & { notes: true }): Promise<PredictionsWithNotes>
+  predictBatch(rows: readonly Row[] | Columns, options?: AsyncBatchOptions): Promise<Predictions>
+}
+
+/** What to ask for when ranking. */
+export interface RankOptions {
+  /** Asks for the probability that one measurement stays within this, ms. */
+  budget_ms?: number | null | undefined
+  /** What holds for every path, by flat names: fields of a model of your own. */
+  fields?: Record<string, Value> | null | undefined
+}
+
+/** A candidate among others. */
+export interface Ranked<Candidate = AnyEnd> extends Prediction {
+  /** As it was given. */
+  candidate: Candidate
+  /** Its place in the list that was given, from 0. */
+  index: number
+  /** The probability that the median RTT of its path is the lowest. They sum to 1. */
+  p_best: number
+  /** The probability that one measurement stays within `budget_ms`, if that was given. */
+  p_within_budget?: number
+}
+
+/** How long to wait. */
+export interface Timeout extends Prediction {
+  /** What one measurement stays below with probability `quantile`, ms. */
+  timeout_ms: number
+  quantile: number
+}
+
+/** What a measurement looks like beside the prediction. */
+export type Verdict = 'plausible' | 'slow' | 'suspicious' | 'impossible'
+
+/** A verdict with its reason. */
+export interface Judgement extends Prediction {
+  verdict: Verdict
+  /** The probability that a measurement on this path is this fast or faster; 0 below the floor. */
+  quantile: number
+  /** The reason, for people. */
+  message: string
 }
 
 /** How to load a model. */
@@ -115,14 +318,18 @@ export type ErrorCode =
   | 'GOLDEN_MISMATCH'
   | 'RUNTIME_NOT_LOADED'
   | 'INFERENCE_FAILED'
+  | 'CANCELLED'
 
 /** Every {@link ErrorCode}. */
 export declare const ERROR_CODES: readonly ErrorCode[]
 
+/** Whose data the names and positions of places are; show it where you show places to the public. */
+export declare const ATTRIBUTION: string
+
 /** The form of what this package throws. It is a plain `Error` with more on it: look at `code`, not at its class. */
 export interface LatencyError extends Error {
   code: ErrorCode
-  /** The field at fault: `src_lat` or, where the row has objects, `src.lat`. */
+  /** The field at fault: `src_lat` or, where the row has objects, `src.lat`; in `rank` also `candidates[2].lat`. */
   field?: string
   /** The row of a batch at fault, counted from 0. */
   row?: number
@@ -130,8 +337,24 @@ export interface LatencyError extends Error {
   cause?: Error
 }
 
-/** A loaded model. Keep it: loading takes milliseconds, predicting microseconds. */
+/** A loaded model. Keep it: loading takes tens of milliseconds, predicting microseconds. */
 export declare class Predictor {
+  /**
+   * Orders candidates by their predicted median RTT from `src`, the lowest first, each with the probability that it is
+   * the best and, with `budget_ms`, that one measurement stays within it. Some ten microseconds for each, on the
+   * calling thread.
+   */
+  rank<Candidate extends AnyEnd>(src: AnyEnd, candidates: readonly Candidate[], options?: RankOptions): Ranked<Candidate>[]
+  /**
+   * How long to wait for an answer over this path: the RTT that one measurement stays below with probability
+   * `quantile`, 0.5 to 0.999, by default 0.99. It is one round trip; add what the other side needs to answer.
+   */
+  timeout(row: Row, quantile?: number): Timeout
+  /**
+   * Whether a measured RTT can be true for this path: plausible, slow, suspicious or impossible. How far off a position
+   * may be is allowed for: by the kind of place, or by an end's `uncertainty_km`.
+   */
+  judge(row: Row, measured_ms: number): Judgement
   /** Loads the model that ships inside this package. */
   static bundled(options?: LoadOptions): Predictor
   /** Loads a model file that `latency train` wrote: by its path, or from its bytes. */
@@ -143,6 +366,18 @@ export declare class Predictor {
   /** What the model takes and gives. */
   schema(): Schema
 }
+
+/** Every cloud region that is known by name, provider by provider, or those of one provider: candidates to rank. */
+export declare function cloudRegions(provider?: 'aws' | 'azure' | 'gcp'): (Place & { kind: CloudRegion })[]
+
+/**
+ * Finds a place by name: `lat,lon` in degrees, a cloud region (`aws:eu-west-2`), an airport's IATA code in capitals, or
+ * a city, perhaps with state or country (`Portland, OR`), in this order. What is found is an end of a path too, alone or
+ * with more: `{ ...findPlace('Lisbon'), access: 'wifi' }`.
+ *
+ * @throws {LatencyError} `UNKNOWN_PLACE`, `AMBIGUOUS_PLACE`, or `INVALID_FIELD` for coordinates out of range.
+ */
+export declare function findPlace(name: string): Place
 
 /** What is predicted for one path. Times in milliseconds. */
 export interface Prediction {
@@ -165,6 +400,20 @@ export interface Prediction {
   /** The optional fields that were not given, by their flat names; the model took them as unknown. */
   missing: Array<string>
 }
+
+/** Something to know about the prediction of a row. */
+export interface RowWarning {
+  row: number
+  code: string
+  field: string
+  message: string
+}
+
+/**
+ * Up to `limit` places whose name starts with `prefix`, the largest first: for completion while typing. `limit` is 10 by
+ * default, at most 1000.
+ */
+export declare function suggestPlaces(prefix: string, limit?: number): Place[]
 
 /** Something to know about a prediction. */
 export interface Warning {

@@ -1,45 +1,29 @@
 'use strict'
 
-// Finds and loads the addon that fits this machine.
+const addon = require('./lib/addon')
+const { predictBatch, predictBatchSync } = require('./lib/batch')
+const { rejecting } = require('./lib/promise')
 
-const { existsSync } = require('node:fs')
-const { join } = require('node:path')
+const { Predictor } = addon
 
-const SUFFIXES = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
+// What is asynchronous goes through JavaScript, because a promise's method never throws.
+const loadAsync = rejecting(function loadAsync(model, options) {
+  return addon.loadAsync(model, options)
+})
+const predict = rejecting(function predict(row) {
+  return addon.predict(this, row)
+})
 
-function addonError(message, cause) {
-  return Object.assign(new Error(message, cause && { cause }), { code: 'ADDON_NOT_LOADED' })
+function define(target, methods) {
+  for (const [name, value] of Object.entries(methods)) Object.defineProperty(target, name, { value, writable: true, configurable: true })
 }
-
-function load() {
-  const target = `${process.platform}-${process.arch}`
-  const names = (SUFFIXES[process.platform] ?? ['']).map((suffix) => `latency.${target}${suffix}.node`)
-  const files = names.map((name) => join(__dirname, name)).filter((file) => existsSync(file))
-  if (files.length === 0) {
-    throw addonError(
-      `latency-predictor has no addon for ${target}: found no ${names.join(' or ')} in ${__dirname}; ` +
-        'install a version of the package that has one, or build it in a checkout with `npm run build` in latency-node/'
-    )
-  }
-  let cause
-  for (const file of files) {
-    try {
-      const addon = require(file)
-      addon.setLibraryFolder(__dirname)
-      return addon
-    } catch (error) {
-      cause ??= error
-    }
-  }
-  throw addonError(
-    `latency-predictor cannot load its addon: ${cause.message}; install the package on the machine that runs it, ` +
-      'or build it there with `npm run build` in latency-node/',
-    cause
-  )
-}
-
-const addon = load()
+define(Predictor, { loadAsync })
+define(Predictor.prototype, { predict, predictBatch: rejecting(predictBatch), predictBatchSync })
 
 // By name, one by one: `import { Predictor }` finds them so.
-exports.Predictor = addon.Predictor
+exports.Predictor = Predictor
+exports.findPlace = addon.findPlace
+exports.suggestPlaces = addon.suggestPlaces
+exports.cloudRegions = addon.cloudRegions
 exports.ERROR_CODES = Object.freeze(addon.errorCodes())
+exports.ATTRIBUTION = addon.attribution()

@@ -7,6 +7,8 @@ use napi::Error as JsError;
 use napi::bindgen_prelude::{Env, JsObjectValue, JsValue, Object};
 use napi_derive::napi;
 
+use crate::value::Value;
+
 /// Why a call from JavaScript fails.
 pub enum Failure {
     /// The core refuses.
@@ -33,6 +35,19 @@ impl Failure {
         Error::new(ErrorKind::InvalidField, message).with_field(field).into()
     }
 
+    /// A value of a kind that is not allowed there.
+    pub fn found(field: impl Into<String>, value: &Value<'_>, allowed: &str) -> Self {
+        Self::invalid(field, format!("found {}; allowed: {allowed}", value.kind()))
+    }
+
+    /// The same, in this row of a batch.
+    pub fn in_row(self, row: usize) -> Self {
+        match self {
+            Self::Core(error) => Self::Core(error.with_row(row)),
+            js @ Self::Js(_) => js,
+        }
+    }
+
     /// What napi throws for it.
     pub fn into_js(self, env: Env) -> JsError {
         match self {
@@ -43,7 +58,12 @@ impl Failure {
 }
 
 fn to_js(env: Env, error: &Error) -> napi::Result<JsError> {
-    let mut object = new_error(&env, &error.to_string(), error.source())?;
+    Ok(to_object(&env, error)?.to_unknown().into())
+}
+
+/// The `Error` of JavaScript.
+pub fn to_object<'env>(env: &'env Env, error: &Error) -> napi::Result<Object<'env>> {
+    let mut object = new_error(env, &error.to_string(), error.source())?;
     object.set_named_property("code", error.code())?;
     if let Some(field) = error.field() {
         object.set_named_property("field", field)?;
@@ -51,7 +71,7 @@ fn to_js(env: Env, error: &Error) -> napi::Result<JsError> {
     if let Some(row) = error.row() {
         object.set_named_property("row", row as f64)?;
     }
-    Ok(object.to_unknown().into())
+    Ok(object)
 }
 
 fn new_error<'env>(env: &'env Env, message: &str, cause: Option<&dyn StdError>) -> napi::Result<Object<'env>> {
@@ -62,6 +82,30 @@ fn new_error<'env>(env: &'env Env, message: &str, cause: Option<&dyn StdError>) 
         object.set_named_property("cause", new_error(env, &cause.to_string(), cause.source())?)?;
     }
     Ok(object)
+}
+
+/// An error of the input that JavaScript finds, to be thrown by it. `code` is one of the catalogue.
+#[napi(skip_typescript)]
+pub fn input_error<'env>(
+    env: &'env Env,
+    code: String,
+    field: Option<String>,
+    message: String,
+) -> napi::Result<Object<'env>> {
+    let kind = ErrorKind::ALL.iter().copied().find(|kind| kind.code() == code).unwrap_or(ErrorKind::InvalidField);
+    let error = Error::new(kind, message);
+    to_object(
+        env,
+        &match field {
+            Some(field) => error.with_field(field),
+            None => error,
+        },
+    )
+}
+
+/// Stands for a row whose own error is kept elsewhere.
+pub fn unread() -> Error {
+    Error::new(ErrorKind::InvalidJson, "not read")
 }
 
 /// Every code that an error can have, the same in every language.

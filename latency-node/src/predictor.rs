@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use latency_core::{Error, ErrorKind, PredictorBuilder};
-use napi::bindgen_prelude::{Either3, Env, Uint8ArraySlice, Unknown};
+use latency_core::{Error, ErrorKind, PredictorBuilder, Row};
+use napi::bindgen_prelude::{AsyncTask, Either3, Env, ObjectFinalize, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
 
+use crate::background::{self, Background, Work};
 use crate::error::Failure;
 use crate::prediction::Prediction;
 use crate::row;
@@ -21,10 +22,18 @@ pub fn set_library_folder(folder: String) {
     LIBRARY_FOLDER.get_or_init(|| folder.into());
 }
 
-/// A loaded model. Keep it: loading takes milliseconds, predicting microseconds.
-#[napi]
+/// A loaded model. Keep it: loading takes tens of milliseconds, predicting microseconds.
+#[napi(custom_finalize)]
 pub struct Predictor {
     inner: latency_core::Predictor,
+    /// What the garbage collector is told that this object holds.
+    bytes: i64,
+}
+
+impl ObjectFinalize for Predictor {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        env.adjust_external_memory(-self.bytes).map(|_| ())
+    }
 }
 
 #[napi]
@@ -32,23 +41,15 @@ impl Predictor {
     /// Loads the model that ships inside this package.
     #[napi(catch_unwind, ts_args_type = "options?: LoadOptions")]
     pub fn bundled(env: Env, options: Unknown<'_>) -> napi::Result<Self> {
-        load(latency_core::Predictor::builder(), &options).map_err(|failure| failure.into_js(env))
+        let load = || Loading::new(latency_core::Predictor::builder(), &options)?.load(env);
+        load().map_err(|failure| failure.into_js(env))
     }
 
     /// Loads a model file that `latency train` wrote: by its path, or from its bytes.
     #[napi(catch_unwind, ts_args_type = "model: string | Uint8Array, options?: LoadOptions")]
-    pub fn load(
-        env: Env,
-        model: Either3<String, Uint8ArraySlice<'_>, Unknown<'_>>,
-        options: Unknown<'_>,
-    ) -> napi::Result<Self> {
-        let builder = latency_core::Predictor::builder();
-        let builder = match model {
-            Either3::A(path) => Ok(builder.file(path)),
-            Either3::B(bytes) => Ok(builder.bytes(&*bytes)),
-            Either3::C(other) => Err(refuse(&other, "model", "the path of a model file, or its bytes as a Uint8Array")),
-        };
-        builder.and_then(|builder| load(builder, &options)).map_err(|failure| failure.into_js(env))
+    pub fn load(env: Env, model: Model<'_>, options: Unknown<'_>) -> napi::Result<Self> {
+        let load = || Loading::new(with_model(model, false)?, &options)?.load(env);
+        load().map_err(|failure| failure.into_js(env))
     }
 
     /// Predicts one path, in microseconds, on the calling thread.
@@ -71,58 +72,127 @@ impl Predictor {
     }
 }
 
-fn load(mut builder: PredictorBuilder, options: &Unknown<'_>) -> Result<Predictor, Failure> {
-    match Value::read(options)? {
-        Value::Undefined | Value::Null => {}
-        Value::Object(options) => {
-            for (name, value) in entries(&options)? {
-                builder = set_option(builder, &name, value)?;
+/// `Predictor.loadAsync`, but what is wrong with its arguments is thrown.
+#[napi(skip_typescript, catch_unwind)]
+pub fn load_async(env: Env, model: Model<'_>, options: Unknown<'_>) -> napi::Result<AsyncTask<Background<Loading>>> {
+    let load = || Ok(background::start(Loading::new(with_model(model, true)?, &options)?));
+    load().map_err(|failure: Failure| failure.into_js(env))
+}
+
+/// `predictor.predict`, but what is wrong with the row is thrown.
+#[napi(skip_typescript, catch_unwind)]
+pub fn predict(env: Env, predictor: &Predictor, row: Unknown<'_>) -> napi::Result<AsyncTask<Background<Predicting>>> {
+    let predict = || {
+        let row = row::from_js(&row)?;
+        Ok(background::start(Predicting { predictor: predictor.inner.clone(), row }))
+    };
+    predict().map_err(|failure: Failure| failure.into_js(env))
+}
+
+impl Predictor {
+    pub fn inner(&self) -> &latency_core::Predictor {
+        &self.inner
+    }
+}
+
+/// A path, bytes, or what is neither.
+type Model<'a> = Either3<String, Uint8ArraySlice<'a>, Unknown<'a>>;
+
+fn with_model(model: Model<'_>, may_be_bundled: bool) -> Result<PredictorBuilder, Failure> {
+    let builder = latency_core::Predictor::builder();
+    match model {
+        Either3::A(path) => Ok(builder.file(path)),
+        Either3::B(bytes) => Ok(builder.bytes(&*bytes)),
+        Either3::C(other) => match Value::read(&other)? {
+            Value::Undefined | Value::Null if may_be_bundled => Ok(builder),
+            other => Err(Failure::found("model", &other, "the path of a model file, or its bytes as a Uint8Array")),
+        },
+    }
+}
+
+/// A model that is to be loaded.
+pub struct Loading {
+    builder: Option<PredictorBuilder>,
+    sessions: usize,
+}
+
+/// How many bytes of memory a session takes for each byte of the model's file; measured with the bundled model.
+const SESSION_BYTES_PER_BYTE: usize = 7;
+
+/// More sessions or threads are always a mistake, and could ask for more memory than there is.
+const MOST: u32 = 1024;
+
+impl Loading {
+    fn new(mut builder: PredictorBuilder, options: &Unknown<'_>) -> Result<Self, Failure> {
+        let mut sessions = std::thread::available_parallelism().map_or(1, usize::from);
+        match Value::read(options)? {
+            Value::Undefined | Value::Null => {}
+            Value::Object(options) => {
+                for (name, value) in entries(&options)? {
+                    builder = match (name.as_str(), value) {
+                        ("library" | "sessions" | "threads", Value::Null) => builder,
+                        ("library", Value::Text(path)) => builder.library(path),
+                        ("library", other) => {
+                            return Err(Failure::found(name, &other, "the absolute path of the library's file"));
+                        }
+                        ("sessions", value) => {
+                            sessions = value.count(&name, MOST)?;
+                            builder.sessions(sessions)
+                        }
+                        ("threads", value) => builder.threads(value.count(&name, MOST)?),
+                        _ => {
+                            let message = "unknown option; allowed: library, sessions, threads";
+                            return Err(Error::new(ErrorKind::UnknownField, message).with_field(name).into());
+                        }
+                    };
+                }
             }
+            other => return Err(Failure::found("options", &other, "an object")),
         }
-        other => return Err(Failure::invalid("options", format!("found {}; allowed: an object", other.kind()))),
+        if let Some(folder) = LIBRARY_FOLDER.get() {
+            builder = builder.library_folder(folder);
+        }
+        Ok(Self { builder: Some(builder), sessions })
     }
-    if let Some(folder) = LIBRARY_FOLDER.get() {
-        builder = builder.library_folder(folder);
-    }
-    Ok(Predictor { inner: builder.build()? })
-}
 
-fn set_option(builder: PredictorBuilder, name: &str, value: Value<'_>) -> Result<PredictorBuilder, Failure> {
-    match (name, value) {
-        ("library" | "sessions" | "threads", Value::Null) => Ok(builder),
-        ("library", Value::Text(path)) => Ok(builder.library(path)),
-        ("library", other) => Err(Failure::invalid(
-            name,
-            format!("found {}; allowed: the absolute path of the library's file", other.kind()),
-        )),
-        ("sessions", value) => Ok(builder.sessions(count(name, &value)?)),
-        ("threads", value) => Ok(builder.threads(count(name, &value)?)),
-        _ => {
-            let message = "unknown option; allowed: library, sessions, threads";
-            Err(Error::new(ErrorKind::UnknownField, message).with_field(name).into())
-        }
+    fn load(mut self, env: Env) -> Result<Predictor, Failure> {
+        let output = self.run()?;
+        Ok(Self::finish(env, output)?)
     }
 }
 
-/// More is always a mistake, and could ask for more memory than there is.
-const MOST: f64 = 1024.0;
+impl Work for Loading {
+    type Output = (latency_core::Predictor, usize);
+    type Js = Predictor;
 
-#[allow(clippy::cast_sign_loss)] // Between 1 and MOST.
-fn count(name: &str, value: &Value<'_>) -> Result<usize, Failure> {
-    match value {
-        Value::Number(number) if number.fract() == 0.0 && (1.0..=MOST).contains(number) => Ok(*number as usize),
-        Value::Number(number) => {
-            Err(Failure::invalid(name, format!("found {number}; allowed: a whole number from 1 to {MOST}")))
-        }
-        other => {
-            Err(Failure::invalid(name, format!("found {}; allowed: a whole number from 1 to {MOST}", other.kind())))
-        }
+    fn run(&mut self) -> latency_core::Result<Self::Output> {
+        let builder = self.builder.take().unwrap_or_else(latency_core::Predictor::builder);
+        Ok((builder.build()?, self.sessions))
+    }
+
+    fn finish(env: Env, (inner, sessions): Self::Output) -> napi::Result<Predictor> {
+        let bytes = inner.model_info().bytes as usize;
+        let bytes = i64::try_from(bytes.saturating_mul(sessions * SESSION_BYTES_PER_BYTE)).unwrap_or(i64::MAX);
+        env.adjust_external_memory(bytes)?;
+        Ok(Predictor { inner, bytes })
     }
 }
 
-fn refuse(value: &Unknown<'_>, name: &str, allowed: &str) -> Failure {
-    match Value::read(value) {
-        Ok(value) => Failure::invalid(name, format!("found {}; allowed: {allowed}", value.kind())),
-        Err(error) => error.into(),
+/// A path that is to be predicted.
+pub struct Predicting {
+    predictor: latency_core::Predictor,
+    row: Row,
+}
+
+impl Work for Predicting {
+    type Output = latency_core::Prediction;
+    type Js = Prediction;
+
+    fn run(&mut self) -> latency_core::Result<Self::Output> {
+        self.predictor.predict(&self.row)
+    }
+
+    fn finish(_: Env, prediction: Self::Output) -> napi::Result<Prediction> {
+        Ok(prediction.into())
     }
 }

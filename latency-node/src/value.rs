@@ -2,11 +2,15 @@
 //!
 //! Read one by one and never through `JSON.stringify`, which turns NaN and Infinity into null without a word.
 
+use std::time::{Duration, Instant};
+
 use napi::bindgen_prelude::{
     Env, Function, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object, Unknown,
 };
 use napi::{Result, ValueType};
 use serde::Serialize;
+
+use crate::error::Failure;
 
 /// A JavaScript value.
 pub enum Value<'env> {
@@ -43,6 +47,28 @@ impl<'env> Value<'env> {
         })
     }
 
+    /// What was found, with its value if that is short.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Number(number) => format!("the number {number}"),
+            Self::Text(text) if text.chars().count() <= 40 => format!("the text {text:?}"),
+            other => other.kind().to_owned(),
+        }
+    }
+
+    /// A whole number from 1 to `most`.
+    #[allow(clippy::cast_sign_loss)] // Between 1 and `most`.
+    pub fn count(&self, field: &str, most: u32) -> std::result::Result<usize, Failure> {
+        let allowed = format!("a whole number from 1 to {most}");
+        match self {
+            Self::Number(number) if number.fract() == 0.0 && (1.0..=f64::from(most)).contains(number) => {
+                Ok(*number as usize)
+            }
+            Self::Number(number) => Err(Failure::invalid(field, format!("found {number}; allowed: {allowed}"))),
+            other => Err(Failure::found(field, other, &allowed)),
+        }
+    }
+
     /// What was found, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -53,6 +79,24 @@ impl<'env> Value<'env> {
             Self::Object(_) => "an object",
             Self::Other(kind) => kind,
         }
+    }
+}
+
+/// How long a piece of reading lasts, so that the event loop gets its turn.
+pub struct Pace {
+    until: Instant,
+    values: u32,
+}
+
+impl Pace {
+    pub fn start() -> Self {
+        Self { until: Instant::now() + Duration::from_millis(2), values: 0 }
+    }
+
+    /// Asked before each value; looks at the clock now and then.
+    pub fn is_over(&mut self) -> bool {
+        self.values += 1;
+        self.values % 32 == 0 && Instant::now() >= self.until
     }
 }
 

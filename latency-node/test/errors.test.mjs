@@ -1,9 +1,6 @@
 // Bad input gives an Error with a stable code: never a crash, never a wrong number.
 
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -207,20 +204,4 @@ test('the option wins over the environment', async () => {
   `
   const { stdout } = await run(code, { env: { LATENCY_ORT_DYLIB_PATH: '/nowhere/libonnxruntime.so' } })
   assert.equal(stdout.trim(), 'onnxruntime')
-})
-
-test('a package without an addon, or with a broken one, says what to do', (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'latency-'))
-  context.after(() => rmSync(folder, { recursive: true }))
-  copyFileSync(join(PACKAGE, 'index.js'), join(folder, 'index.js'))
-  const load = () => createRequire(import.meta.url)(join(folder, 'index.js'))
-  const missing = failure(load)
-  assert.equal(missing.code, 'ADDON_NOT_LOADED')
-  assert.match(missing.message, /found no latency\.\w+-\w+.*npm run build/)
-  const suffix = { linux: '-gnu', win32: '-msvc' }[process.platform] ?? ''
-  writeFileSync(join(folder, `latency.${process.platform}-${process.arch}${suffix}.node`), 'not a library')
-  const broken = failure(load)
-  assert.equal(broken.code, 'ADDON_NOT_LOADED')
-  assert.match(broken.message, /cannot load its addon/)
-  assert.ok(broken.cause instanceof Error)
 })

@@ -22,11 +22,11 @@ export function changed(from, to) {
 }
 
 /** Runs a program with Node in a process of its own; `env` is added, undefined removes. */
-export async function run(code, { env = {}, type = 'module' } = {}) {
+export async function run(code, { env = {}, type = 'module', cwd = PACKAGE } = {}) {
   const all = { ...process.env, ...env }
   for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name]
   return promisify(execFile)(process.execPath, [`--input-type=${type}`, '--eval', code], {
-    cwd: PACKAGE,
+    cwd,
     env: all,
     timeout: 60_000,
   })

@@ -2,16 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 
 import * as module from 'latency-predictor'
 
-import { PACKAGE, read, run } from './help.mjs'
+import { PACKAGE, read } from './help.mjs'
 
 const require = createRequire(import.meta.url)
 const manifest = JSON.parse(read('../package.json'))
@@ -35,17 +32,6 @@ test('the types list every error code', () => {
   const types = read('../index.d.ts').toString()
   const [, union] = /type ErrorCode =([^/]*)/.exec(types)
   assert.deepEqual(union.match(/[A-Z_]{4,}/g), [...module.ERROR_CODES])
-})
-
-test('an ONNX Runtime library beside the addon is found', async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'latency-'))
-  context.after(() => rmSync(folder, { recursive: true }))
-  copyFileSync(join(PACKAGE, 'index.js'), join(folder, 'index.js'))
-  for (const name of readdirSync(PACKAGE).filter((name) => name.endsWith('.node'))) symlinkSync(join(PACKAGE, name), join(folder, name))
-  symlinkSync(process.env.LATENCY_ORT_DYLIB_PATH ?? process.env.ORT_DYLIB_PATH, join(folder, 'libonnxruntime.so'))
-  const code = `console.log(require(${JSON.stringify(folder)}).Predictor.bundled().modelInfo().engine)`
-  const env = { LATENCY_ORT_DYLIB_PATH: undefined, ORT_DYLIB_PATH: undefined }
-  assert.equal((await run(code, { env, type: 'commonjs' })).stdout, 'onnxruntime\n')
 })
 
 test('the version is the workspace\'s', () => {

@@ -17,7 +17,7 @@ test('import and require give the same class', () => {
   const required = require('latency-predictor')
   assert.equal(module.Predictor, required.Predictor)
   assert.equal(module.default, required)
-  assert.deepEqual(Object.keys(required), ['Predictor', 'ERROR_CODES'])
+  assert.deepEqual(Object.keys(required), ['Predictor', 'findPlace', 'suggestPlaces', 'cloudRegions', 'ERROR_CODES', 'ATTRIBUTION'])
   assert.equal(require('latency-predictor/package.json').version, manifest.version)
 })
 

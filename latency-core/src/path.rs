@@ -1,16 +1,17 @@
 //! Typed paths for models that know about places, such as the bundled one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::{Encode, Encoder, allowed, encode_number};
 use crate::error::{Error, ErrorKind, Result, number};
 use crate::labels::{Access, Provider, Tier};
-use crate::places::{COORDINATES_UNCERTAINTY_KM, Place};
+use crate::places::{COORDINATES_UNCERTAINTY_KM, Place, PlaceKind};
 use crate::row::{Row, find_place};
 use crate::schema::{Field, FieldKind, Schema};
 
@@ -37,7 +38,7 @@ pub struct Path {
 /// One end of a path: a position, and what else is known about it.
 ///
 /// Its JSON is an object, `{"lat": 51.51, "lon": -0.13, "access": "wifi"}`; it is read from the name of a place too, and
-/// from an object with `place`. How far off the position may be is in it where it is not that of coordinates.
+/// from an object with `place`, and from that of a [`Place`]. How far off the position may be is in it where it is not that of coordinates.
 ///
 /// ```
 /// use latency_core::{Endpoint, Provider};
@@ -298,6 +299,12 @@ struct EndpointObject {
     place: Option<String>,
     lat: Option<f64>,
     lon: Option<f64>,
+    // The other keys of a `Place`.
+    label: Option<IgnoredAny>,
+    name: Option<Cow<'static, str>>,
+    region: Option<Cow<'static, str>>,
+    country: Option<Cow<'static, str>>,
+    kind: Option<PlaceKind>,
     access: Option<Access>,
     provider: Option<Provider>,
     tier: Option<Tier>,
@@ -327,7 +334,21 @@ impl<'de> Visitor<'de> for EndpointVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Endpoint, A::Error> {
         let object = EndpointObject::deserialize(MapAccessDeserializer::new(map))?;
+        let described =
+            [object.label.is_some(), object.name.is_some(), object.region.is_some(), object.country.is_some()];
+        let any = object.kind.is_some() || described.contains(&true);
+        let kind = object.kind.zip(object.name);
+        if any && kind.is_none() {
+            return Err(de::Error::custom(no_position(ErrorKind::InvalidField, "a place without `name` or `kind`")));
+        }
         let end = match (object.place, object.lat, object.lon) {
+            (None, Some(lat), Some(lon)) if kind.is_some() => Place::at(lat, lon).map(|mut place| {
+                (place.region, place.country) = (object.region, object.country);
+                if let Some((kind, name)) = kind {
+                    (place.kind, place.name) = (kind, name);
+                }
+                place.into()
+            }),
             (Some(place), None, None) => Endpoint::find(&place),
             (None, Some(lat), Some(lon)) => Endpoint::at(lat, lon),
             (Some(_), _, _) => Err(no_position(ErrorKind::InvalidField, "a place beside `lat` or `lon`")),

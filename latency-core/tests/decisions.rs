@@ -152,7 +152,15 @@ fn ends_are_read_from_json_in_every_form() {
     assert_eq!((region.provider(), region.access()), (Some(Provider::Gcp), Some(Access::Server)));
     assert_eq!(read(r#"{"lat": 1, "lon": 2.5}"#).unwrap(), Endpoint::at(1.0, 2.5).unwrap());
     assert_eq!(read(r#""1,2.5""#).unwrap(), Endpoint::at(1.0, 2.5).unwrap());
+    let place = latency_core::Place::find("aws:eu-west-2").unwrap();
+    let mut json = serde_json::to_value(&place).unwrap();
+    assert_eq!(read(&json.to_string()).unwrap(), Endpoint::from(place));
+    json["access"] = "server".into();
+    assert_eq!(read(&json.to_string()).unwrap().access(), Some(Access::Server));
     for (json, message) in [
+        (r#"{"lat": 1, "lon": 2, "name": "x"}"#, "a place without `name` or `kind`"),
+        (r#"{"lat": 91, "lon": 2, "name": "x", "kind": {"type": "city"}}"#, "lat: found 91"),
+        (r#"{"place": "London", "lat": 1, "lon": 2, "name": "x", "kind": {"type": "city"}}"#, "give either `place`"),
         (r#"{"lat": 91, "lon": 0}"#, "lat: found 91; allowed: a number from -90 to 90"),
         (r#"{"lat": 1}"#, "give either `place`, or `lat` and `lon`"),
         (r#"{"place": "London", "lat": 1, "lon": 2}"#, "give either `place`, or `lat` and `lon`"),

@@ -375,7 +375,7 @@ export declare function cloudRegions(provider?: 'aws' | 'azure' | 'gcp'): (Place
  * a city, perhaps with state or country (`Portland, OR`), in this order. What is found is an end of a path too, alone or
  * with more: `{ ...findPlace('Lisbon'), access: 'wifi' }`.
  *
- * @throws {LatencyError} `UNKNOWN_PLACE`, `AMBIGUOUS_PLACE`, or `INVALID_FIELD` for coordinates out of range.
+ * @throws `LatencyError`: `UNKNOWN_PLACE`, `AMBIGUOUS_PLACE`, or `INVALID_FIELD` for coordinates out of range.
  */
 export declare function findPlace(name: string): Place
 

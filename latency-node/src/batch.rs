@@ -68,6 +68,7 @@ pub fn read_rows(env: Env, batch: &mut External<Batch>, rows: Array<'_>, from: u
 
 /// Reads a column, or goes on with it at the cell `from`, for a short time; returns the first one that is not read yet.
 #[napi(skip_typescript, catch_unwind)]
+#[allow(clippy::needless_pass_by_value)] // napi makes no &str.
 pub fn read_column(
     env: Env,
     batch: &mut External<Batch>,
@@ -149,7 +150,9 @@ impl Filled {
             (true, false) => {
                 let (mut predictions, refused) = self.predictor.predict_valid_rows(&batch)?;
                 // Such a cell counted as missing, which may be allowed: the row has no answer all the same.
-                faults.keys().for_each(|row| blank(&mut predictions, *row));
+                for row in faults.keys() {
+                    blank(&mut predictions, *row);
+                }
                 predictions.notes.warnings.retain(|(row, _)| !faults.contains_key(row));
                 for error in refused {
                     faults.entry(error.row().unwrap_or_default()).or_insert(error);

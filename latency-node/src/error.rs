@@ -86,12 +86,8 @@ fn new_error<'env>(env: &'env Env, message: &str, cause: Option<&dyn StdError>) 
 
 /// An error of the input that JavaScript finds, to be thrown by it. `code` is one of the catalogue.
 #[napi(skip_typescript)]
-pub fn input_error<'env>(
-    env: &'env Env,
-    code: String,
-    field: Option<String>,
-    message: String,
-) -> napi::Result<Object<'env>> {
+#[allow(clippy::needless_pass_by_value)] // napi makes no &str.
+pub fn input_error(env: &Env, code: String, field: Option<String>, message: String) -> napi::Result<Object<'_>> {
     let kind = ErrorKind::ALL.iter().copied().find(|kind| kind.code() == code).unwrap_or(ErrorKind::InvalidField);
     let error = Error::new(kind, message);
     to_object(

@@ -17,7 +17,7 @@ pub fn attribution() -> &'static str {
 /// a city, perhaps with state or country (`Portland, OR`), in this order. What is found is an end of a path too, alone or
 /// with more: `{ ...findPlace('Lisbon'), access: 'wifi' }`.
 ///
-/// @throws {LatencyError} `UNKNOWN_PLACE`, `AMBIGUOUS_PLACE`, or `INVALID_FIELD` for coordinates out of range.
+/// @throws `LatencyError`: `UNKNOWN_PLACE`, `AMBIGUOUS_PLACE`, or `INVALID_FIELD` for coordinates out of range.
 #[napi(catch_unwind, ts_args_type = "name: string", ts_return_type = "Place")]
 pub fn find_place<'env>(env: &'env Env, name: Unknown<'_>) -> napi::Result<Unknown<'env>> {
     let find = || Ok(Place::find(&text("name", &name)?)?);

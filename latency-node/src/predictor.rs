@@ -171,7 +171,7 @@ impl Work for Loading {
     }
 
     fn finish(env: Env, (inner, sessions): Self::Output) -> napi::Result<Predictor> {
-        let bytes = inner.model_info().bytes as usize;
+        let bytes = inner.model_info().bytes;
         let bytes = i64::try_from(bytes.saturating_mul(sessions * SESSION_BYTES_PER_BYTE)).unwrap_or(i64::MAX);
         env.adjust_external_memory(bytes)?;
         Ok(Predictor { inner, bytes })

@@ -96,7 +96,7 @@ impl Pace {
     /// Asked before each value; looks at the clock now and then.
     pub fn is_over(&mut self) -> bool {
         self.values += 1;
-        self.values % 32 == 0 && Instant::now() >= self.until
+        self.values.is_multiple_of(32) && Instant::now() >= self.until
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{
-    Env, Function, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object, Unknown,
+    Env, FromNapiValue, Function, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object, Unknown,
 };
 use napi::{Result, ValueType};
 use serde::Serialize;
@@ -25,14 +25,13 @@ pub enum Value<'env> {
 
 impl<'env> Value<'env> {
     pub fn read(value: &Unknown<'env>) -> Result<Self> {
-        // What the coercions below are asked for is what the value already is: none of them runs JavaScript.
         Ok(match value.get_type()? {
             ValueType::Undefined => Self::Undefined,
             ValueType::Null => Self::Null,
-            ValueType::Number => Self::Number(value.coerce_to_number()?.get_double()?),
-            ValueType::String => Self::Text(value.coerce_to_string()?.into_utf8()?.into_owned()?),
+            ValueType::Number => Self::Number(f64::from_unknown(*value)?),
+            ValueType::String => Self::Text(String::from_unknown(*value)?),
             ValueType::Object => {
-                let object = value.coerce_to_object()?;
+                let object = Object::from_unknown(*value)?;
                 if object.is_array()? || object.is_typedarray()? {
                     Self::Other("an array")
                 } else {

@@ -1,6 +1,6 @@
 // Builds and packs what is published: the main package, and this machine's platform package. Usage: see HELP.
 
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { build, check } from './addon.mjs'
 import { onnxruntime, withOwnSoname } from './onnxruntime.mjs'
 import { addonFile, LICENSES, ownPlatform, packageName, PLATFORMS } from './platforms.mjs'
-import { pack, stageMain, stagePlatform } from './stage.mjs'
+import { pack, publishedManifest, stageMain, stagePlatform } from './stage.mjs'
 import { TARGET } from './tools.mjs'
 
 const HELP = `Usage: npm run pack [-- --platform PLATFORM --addon FILE]
@@ -36,6 +36,14 @@ function report(name, result, budget) {
   }
 }
 
+/** The packages of other platforms stay: `--addon` adds to them. */
+function forgetOtherVersions() {
+  const { version } = publishedManifest()
+  for (const file of existsSync(DIST) ? readdirSync(DIST) : []) {
+    if (!file.endsWith(`-${version}.tgz`)) rmSync(join(DIST, file), { recursive: true })
+  }
+}
+
 function natives(platform, addon) {
   const { folder, file } = onnxruntime(platform)
   const licenses = Object.entries(LICENSES).map(([name, source]) => [name, join(folder, source)])
@@ -60,7 +68,7 @@ function main() {
   const needs = check(addon, platform)
   if (needs) console.log(`${addonFile(platform)}: glibc ${needs.glibc}, ${needs.libraries.join(' ')}`)
 
-  rmSync(DIST, { recursive: true, force: true })
+  forgetOtherVersions()
   const name = packageName(platform)
   stageMain(join(TARGET, 'latency-predictor'))
   report('latency-predictor', pack(join(TARGET, 'latency-predictor'), DIST), BUDGETS.main)

@@ -108,6 +108,8 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 ci-full: lint features test spark fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
+	.ci/addon
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/node-versions
 	.ci/reproducible
 	.ci/fresh-clone
 
@@ -215,4 +217,4 @@ latency-node/node_modules/.package-lock.json: latency-node/package-lock.json lat
 
 .PHONY: clean
 clean: ## Delete everything that is built (not .env)
-	rm -rf target $(VENV) latency-node/node_modules latency-node/*.node latency-py/python/latency_predictor/*.so data/cache
+	rm -rf target $(VENV) latency-node/node_modules latency-node/dist latency-node/*.node latency-py/python/latency_predictor/*.so data/cache

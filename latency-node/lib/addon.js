@@ -24,6 +24,8 @@ const PLATFORMS = {
 /** What `npm run pack` builds against, and what ONNX Runtime and Node.js need. */
 const OLDEST_GLIBC = '2.28'
 
+const REDISTRIBUTABLE = 'the Microsoft Visual C++ Redistributable (https://aka.ms/vs/17/release/vc_redist.x64.exe)'
+
 const MACHINE = `${process.platform}-${process.arch}`
 
 function addonError(message, cause) {
@@ -77,14 +79,15 @@ function unusable(file, cause) {
   if (needed) {
     return addonError(
       `${PACKAGE} cannot load ${file}: it needs glibc ${needed}, and found ${glibcVersion()}; ` +
-        `use a system with glibc ${OLDEST_GLIBC} or later, or build the addon on this one`,
+        `use a system with glibc ${needed} or later, or the published addon, which needs ${OLDEST_GLIBC}`,
       cause
     )
   }
   if (onMusl()) return addonError(`${MUSL} (${cause.message})`, cause)
   return addonError(
     `${PACKAGE} cannot load ${file}: ${cause.message}; ` +
-      'delete node_modules and install again, on the machine that runs it or on one of the same system and processor',
+      'delete node_modules and install again, on the machine that runs it or on one of the same system and processor' +
+      (process.platform === 'win32' ? `, and install ${REDISTRIBUTABLE}` : ''),
     cause
   )
 }
@@ -94,7 +97,7 @@ function named(file) {
   if (!isAbsolute(file)) throw addonError(`${VARIABLE} names ${file}; allowed: the absolute path of ${PACKAGE}'s addon`)
   const addon = open(file)
   // Every package that is made with napi-rs reads this variable.
-  if (!addon.setLibraryFolder) throw addonError(`${VARIABLE} names ${file}, which is not ${PACKAGE}'s addon: unset it`)
+  if (!addon?.setLibraryFolder) throw addonError(`${VARIABLE} names ${file}, which is not ${PACKAGE}'s addon: unset it`)
   return addon
 }
 

@@ -1,16 +1,16 @@
 // The loader, in packages laid out as npm does it: which addon it takes, and what it says if there is none.
 
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { before, test } from 'node:test'
 
+import { addonFile, ownPlatform, packageName } from '../tools/platforms.mjs'
 import { PACKAGE, read, run } from './help.mjs'
 
-const ADDON = readdirSync(PACKAGE).find((name) => name.endsWith('.node'))
-const PLATFORM = ADDON.split('.')[1]
-const NAME = `latency-predictor-${PLATFORM}`
+const ADDON = addonFile(ownPlatform())
+const NAME = packageName(ownPlatform())
 const { version } = JSON.parse(read('../package.json'))
 const UNSET = { LATENCY_ORT_DYLIB_PATH: undefined, ORT_DYLIB_PATH: undefined, NAPI_RS_NATIVE_LIBRARY_PATH: undefined }
 const ENGINE = "require('latency-predictor').Predictor.bundled().modelInfo().engine"
@@ -132,7 +132,7 @@ test('an addon that asks for a newer glibc says which', { skip: process.platform
   assert.equal(cause, 'ERR_DLOPEN_FAILED')
   const { glibcVersionRuntime } = process.report.getReport().header
   assert.ok(message.includes(`cannot load ${join(own, ADDON)}: it needs glibc 9.99, and found ${glibcVersionRuntime}`), message)
-  assert.ok(message.includes('glibc 2.28 or later'), message)
+  assert.ok(message.includes('the published addon, which needs 2.28'), message)
 })
 
 test('an addon that is damaged says what the system said', async (context) => {

@@ -1,7 +1,9 @@
 """Rank, timeout, judge, and places as objects: what the core answers, as Python's users meet it."""
 
 import copy
+import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,3 +186,20 @@ def test_an_answer_becomes_plain_values(predictor: Predictor, radio_model: bytes
     assert plain["warnings"][0].keys() == {"code", "field", "message"}
     assert "floor_ms" not in Predictor(radio_model).predict(load=0.5).to_dict()
     assert predictor.rank("London", ["Paris"])[0].to_dict()["candidate"] == "Paris"
+
+
+def test_questions_have_their_golden_answers(predictor: Predictor, root: Path) -> None:
+    golden = json.loads((root / "data" / "golden" / "questions.json").read_text())
+    assert golden["model"]["sha256"] == predictor.model_info["sha256"]
+    for asked in golden["rank"]:
+        ranked = predictor.rank(asked["src"], asked["candidates"], budget_ms=asked["budget_ms"])
+        answers = [one.to_dict() for one in ranked]
+        assert [answer.pop("candidate") for answer in answers] == [asked["candidates"][one.index] for one in ranked]
+        assert answers == asked["answer"]
+    for asked in golden["timeout"]:
+        timeout = predictor.timeout(asked["src"], asked["dst"], quantile=asked["quantile"])
+        assert timeout.to_dict() == asked["answer"]
+    for asked in golden["judge"]:
+        judgement = predictor.judge(asked["src"], asked["dst"], measured_ms=asked["measured_ms"])
+        assert judgement.to_dict() == asked["answer"]
+    assert min(len(golden[name]) for name in ("rank", "timeout", "judge")) >= 20

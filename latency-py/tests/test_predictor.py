@@ -225,7 +225,11 @@ def test_extra_columns_of_any_kind_are_ignored_with_one_warning(predictor: Predi
 def test_every_code_has_a_class(code: str) -> None:
     """The table of `docs/python.md`: what is not listed there is no input's fault."""
     model = {"MODEL_NOT_READABLE", "INVALID_MODEL", "INVALID_SCHEMA", "GOLDEN_MISMATCH"}
-    runtime = {"RUNTIME_NOT_LOADED": errors.RuntimeLoadError, "INFERENCE_FAILED": errors.InferenceError}
+    runtime = {
+        "RUNTIME_NOT_LOADED": errors.RuntimeLoadError,
+        "INFERENCE_FAILED": errors.InferenceError,
+        "CANCELLED": errors.InferenceError,
+    }
     documented = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text()
     (line,) = [line for line in documented.splitlines() if f"`{code}`" in line and line.startswith("| `")]
     name = line.split("|")[1].strip().strip("`")

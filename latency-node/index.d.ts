@@ -404,7 +404,7 @@ export interface Prediction {
 /** Something to know about the prediction of a row. */
 export interface RowWarning {
   row: number
-  code: string
+  code: WarningCode
   field: string
   message: string
 }

@@ -33,6 +33,8 @@ async function predictBatch(rows, options) {
   signal?.throwIfAborted()
   const batch = addon.startBatch(this, !notes)
   await inTurns(read(batch, rows), signal)
+  // What was read may have aborted it.
+  signal?.throwIfAborted()
   await abortable(addon.predictFilled(batch), signal, () => addon.cancelBatch(batch))
   return inTurns(take(batch, notes), signal)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use latency_core::{Cancel, Error, Predictions, RowBatch, Warning};
 use napi::bindgen_prelude::{
-    Array, AsyncTask, Env, External, Float32Array, Float64ArraySlice, JsObjectValue, Object, Uint8Array, Unknown,
+    AsyncTask, Env, External, Float32Array, Float64ArraySlice, JsObjectValue, Object, Uint8Array, Unknown,
 };
 use napi_derive::napi;
 
@@ -42,7 +42,7 @@ pub fn start_batch(predictor: &Predictor, strict: bool) -> External<Batch> {
 
 /// Reads rows of an array from `from`, for a short time; returns the first one that is not read yet.
 #[napi(skip_typescript, catch_unwind)]
-pub fn read_rows(env: Env, batch: &mut External<Batch>, rows: Array<'_>, from: u32, to: u32) -> napi::Result<u32> {
+pub fn read_rows(env: Env, batch: &mut External<Batch>, rows: Object<'_>, from: u32, to: u32) -> napi::Result<u32> {
     let Batch { rows: batch, faults, strict, .. } = &mut **batch;
     let mut read = || {
         let mut pace = Pace::start();
@@ -78,7 +78,7 @@ pub fn read_column(
 ) -> napi::Result<u32> {
     let Batch { predictor, columns, faults, strict, .. } = &mut **batch;
     columns
-        .read(predictor.schema(), &name, &column, from, |failure| note(faults, *strict, failure))
+        .read(env, predictor.schema(), &name, &column, from, |failure| note(faults, *strict, failure))
         .map_err(|failure| failure.into_js(env))
 }
 
@@ -148,12 +148,7 @@ impl Filled {
             (false, _) => self.rows.predict()?,
             (true, true) => self.predictor.predict_batch(&batch)?,
             (true, false) => {
-                let (mut predictions, refused) = self.predictor.predict_valid_rows(&batch)?;
-                // Such a cell counted as missing, which may be allowed: the row has no answer all the same.
-                for row in faults.keys() {
-                    blank(&mut predictions, *row);
-                }
-                predictions.notes.warnings.retain(|(row, _)| !faults.contains_key(row));
+                let (predictions, refused) = self.predictor.predict_valid_rows(&batch)?;
                 for error in refused {
                     faults.entry(error.row().unwrap_or_default()).or_insert(error);
                 }
@@ -175,13 +170,6 @@ impl Work for Filled {
 
     fn finish(_: Env, (): ()) -> napi::Result<()> {
         Ok(())
-    }
-}
-
-fn blank(predictions: &mut Predictions, row: usize) {
-    let Predictions { p50_ms, low_ms, high_ms, p90_ms, p99_ms, floor_ms, distance_km, .. } = predictions;
-    for column in [p50_ms, low_ms, high_ms, p90_ms, p99_ms].into_iter().chain(floor_ms).chain(distance_km) {
-        column[row] = f32::NAN;
     }
 }
 
@@ -221,6 +209,7 @@ fn lock(answer: &Mutex<Answer>) -> MutexGuard<'_, Answer> {
 #[napi(object, object_from_js = false)]
 pub struct RowWarning {
     pub row: u32,
+    #[napi(ts_type = "WarningCode")]
     pub code: &'static str,
     pub field: String,
     pub message: String,

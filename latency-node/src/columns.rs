@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use latency_core::schema::FieldKind;
 use latency_core::{Batch, Column, Error, ErrorKind, Schema};
-use napi::bindgen_prelude::{Array, Float64ArraySlice, FromNapiValue, JsValue, TypedArray, TypedArrayType, Unknown};
+use napi::bindgen_prelude::{Env, Float64ArraySlice, FromNapiValue, JsValue, TypedArray, TypedArrayType, Unknown};
 
 use crate::error::Failure;
-use crate::value::{Pace, Value};
+use crate::value::{List, Pace, Value};
 
 /// The columns of a batch as they come, whole or in pieces.
 #[derive(Default)]
@@ -44,10 +44,11 @@ impl Kind {
 
 impl Columns {
     /// Reads a column, or goes on with it at the cell `from`, until the pace says that it is time for others; returns the
-    /// first cell that is not read yet. `fault` takes the errors of cells, and says whether to go on; those cells then count
-    /// as missing.
+    /// first cell that is not read yet. `fault` takes the errors of cells, and says whether to go on; the core then refuses
+    /// the rows of those cells.
     pub fn read(
         &mut self,
+        env: Env,
         schema: &Schema,
         name: &str,
         column: &Unknown<'_>,
@@ -70,17 +71,16 @@ impl Columns {
             self.columns.push((name.to_owned(), cells));
             return Ok(u32::MAX);
         }
-        if !column.is_array()? {
+        let Some(array) = List::read(env, column)? else {
             let found = Value::read(column)?;
             return Err(Failure::found(name, &found, "a typed array, or an array of numbers or strings"));
-        }
-        let array = Array::from_unknown(*column)?;
+        };
         if kind == Kind::Unread {
-            self.columns.push((name.to_owned(), Cells::Unread(array.len() as usize)));
+            self.columns.push((name.to_owned(), Cells::Unread(array.length as usize)));
             return Ok(u32::MAX);
         }
         if from == 0 {
-            let rows = array.len() as usize;
+            let rows = array.length as usize;
             let cells = match kind {
                 Kind::Number => Cells::Numbers(Vec::with_capacity(rows)),
                 _ => Cells::Texts(Vec::with_capacity(rows)),
@@ -89,13 +89,11 @@ impl Columns {
         }
         let Some((_, cells)) = self.columns.last_mut() else { return Ok(u32::MAX) };
         let mut pace = Pace::start();
-        for row in from..array.len() {
+        for row in from..array.length {
             if pace.is_over() {
                 return Ok(row);
             }
-            let cell = array.get::<Unknown>(row)?;
-            let value = cell.map_or(Ok(Value::Undefined), |cell| Value::read(&cell))?;
-            if let Err(found) = cells.push(value) {
+            if let Err(found) = cells.push(Value::read(&array.get(row)?)?) {
                 let allowed = if kind == Kind::Number { "a number or null" } else { "a string or null" };
                 let message = format!("found {found}; allowed: {allowed}");
                 fault(Failure::invalid(name, message).in_row(row as usize))?;
@@ -127,7 +125,7 @@ impl Columns {
 }
 
 impl Cells {
-    /// Adds a cell; a missing one in place of what does not fit, which is returned in words.
+    /// Adds a cell; in place of what does not fit, and is returned in words, one that the core refuses for any field.
     fn push(&mut self, value: Value<'_>) -> Result<(), String> {
         match (self, value) {
             (Self::Numbers(numbers), Value::Number(number)) => numbers.push(number),
@@ -135,11 +133,11 @@ impl Cells {
             (Self::Texts(texts), Value::Text(text)) => texts.push(Some(text)),
             (Self::Texts(texts), Value::Null | Value::Undefined) => texts.push(None),
             (Self::Numbers(numbers), other) => {
-                numbers.push(f64::NAN);
+                numbers.push(f64::INFINITY);
                 return Err(other.shown());
             }
             (Self::Texts(texts), other) => {
-                texts.push(None);
+                texts.push(Some("\0".to_owned()));
                 return Err(other.shown());
             }
             (Self::Unread(rows), _) => *rows += 1,

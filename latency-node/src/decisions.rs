@@ -1,14 +1,14 @@
 //! What a prediction is for: the best of several, a deadline, a verdict.
 
 use latency_core::{Entry, Error, Row};
-use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, JsValue, Object, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{Array, Env, JsObjectValue, JsValue, Object, ToNapiValue, Unknown};
 use napi_derive::napi;
 
 use crate::error::Failure;
 use crate::prediction::Prediction;
 use crate::predictor::Predictor;
 use crate::row;
-use crate::value::{Value, entries};
+use crate::value::{List, Value, entries};
 
 #[napi]
 impl Predictor {
@@ -29,12 +29,15 @@ impl Predictor {
         options: Unknown<'_>,
     ) -> napi::Result<Array<'env>> {
         let rank = || {
-            let candidates =
-                array("candidates", &candidates, "an array of ends, such as [\"aws:eu-west-2\", \"LHR\"]")?;
+            let Some(candidates) = List::read(*env, &candidates)? else {
+                let found = Value::read(&candidates)?;
+                let allowed = "an array of ends, such as [\"aws:eu-west-2\", \"LHR\"]";
+                return Err(Failure::found("candidates", &found, allowed));
+            };
             let Options { budget_ms, fields } = Options::read(&options)?;
             let src = row::entry("src", Value::read(&src)?)?;
-            let paths = (0..candidates.len()).map(|index| {
-                let candidate: Unknown = candidates.get_element(index)?;
+            let paths = (0..candidates.length).map(|index| {
+                let candidate = candidates.get(index)?;
                 let path = || {
                     let dst = row::entry("dst", Value::read(&candidate)?)?;
                     let ends = [("src".to_owned(), src.clone()), ("dst".to_owned(), dst)];
@@ -54,7 +57,7 @@ impl Predictor {
             let mut array = env.create_array(0)?;
             for one in ranked {
                 let mut object = Object::new(env)?;
-                object.set_named_property("candidate", candidates.get_element::<Unknown>(one.index as u32)?)?;
+                object.set_named_property("candidate", candidates.get(one.index as u32)?)?;
                 object.set_named_property("index", one.index as u32)?;
                 object.set_named_property("p_best", one.p_best)?;
                 if let Some(p_within_budget) = one.p_within_budget {
@@ -151,20 +154,14 @@ fn number(field: &str, value: &Value<'_>) -> Result<f64, Failure> {
     }
 }
 
-fn array<'env>(field: &str, value: &Unknown<'env>, allowed: &str) -> Result<Array<'env>, Failure> {
-    if value.is_array()? {
-        return Ok(Array::from_unknown(*value)?);
-    }
-    Err(Failure::found(field, &Value::read(value)?, allowed))
-}
-
 /// Names the field as the caller of `rank` wrote it: `candidates[2].lat`, or what all candidates share.
 fn in_candidate(failure: Failure, index: u32) -> Failure {
     let Failure::Core(error) = failure else { return failure };
     let Some(field) = error.field() else { return Failure::Core(error) };
     let field = match field.strip_prefix("dst") {
-        Some(rest) => format!("candidates[{index}]{rest}"),
-        None => field.to_owned(),
+        // A flat name stands in `fields`, for all candidates.
+        Some(rest) if rest.is_empty() || rest.starts_with('.') => format!("candidates[{index}]{rest}"),
+        _ => field.to_owned(),
     };
     Error::new(error.kind(), error.message()).with_field(field).into()
 }

@@ -116,8 +116,10 @@ pub struct Loading {
     sessions: usize,
 }
 
-/// How many bytes of memory a session takes for each byte of the model's file; measured with the bundled model.
+/// How many bytes of memory a session takes for each byte of the model's file, and for a model without any; measured with
+/// the bundled model, and as what the allocator maps for a small one.
 const SESSION_BYTES_PER_BYTE: usize = 7;
+const SESSION_BYTES: usize = 1 << 20;
 
 /// More sessions or threads are always a mistake, and could ask for more memory than there is.
 const MOST: u32 = 1024;
@@ -171,8 +173,8 @@ impl Work for Loading {
     }
 
     fn finish(env: Env, (inner, sessions): Self::Output) -> napi::Result<Predictor> {
-        let bytes = inner.model_info().bytes;
-        let bytes = i64::try_from(bytes.saturating_mul(sessions * SESSION_BYTES_PER_BYTE)).unwrap_or(i64::MAX);
+        let session = inner.model_info().bytes.saturating_mul(SESSION_BYTES_PER_BYTE).saturating_add(SESSION_BYTES);
+        let bytes = i64::try_from(session.saturating_mul(sessions)).unwrap_or(i64::MAX);
         env.adjust_external_memory(bytes)?;
         Ok(Predictor { inner, bytes })
     }

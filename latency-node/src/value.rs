@@ -81,6 +81,33 @@ impl<'env> Value<'env> {
     }
 }
 
+/// An array, or a proxy of one, which Node-API alone does not take for an array.
+pub struct List<'env> {
+    object: Object<'env>,
+    pub length: u32,
+}
+
+impl<'env> List<'env> {
+    /// None for what `Array.isArray` denies.
+    pub fn read(env: Env, value: &Unknown<'env>) -> Result<Option<Self>> {
+        if !value.is_array()? {
+            let array: Function<Unknown> = env.get_global()?.get_named_property("Array")?;
+            let is_array: Function<Unknown, bool> = array.get_named_property("isArray")?;
+            if !is_array.call(*value)? {
+                return Ok(None);
+            }
+        }
+        let object = Object::from_unknown(*value)?;
+        let length = object.get_named_property("length")?;
+        Ok(Some(Self { object, length }))
+    }
+
+    /// `undefined` for a hole.
+    pub fn get(&self, index: u32) -> Result<Unknown<'env>> {
+        self.object.get_element(index)
+    }
+}
+
 /// How long a piece of reading lasts, so that the event loop gets its turn.
 pub struct Pace {
     until: Instant,

@@ -5,14 +5,10 @@ import { test } from 'node:test'
 
 import { Predictor } from 'latency-predictor'
 
-import { read } from './help.mjs'
-
-const NUMBERS = ['p50_ms', 'low_ms', 'high_ms', 'p90_ms', 'p99_ms', 'floor_ms', 'distance_km']
+import { bits, NUMBERS, read } from './help.mjs'
 
 const golden = JSON.parse(read('../../data/golden/paths.json'))
 const predictor = Predictor.bundled()
-
-const bits = (number) => new Uint32Array(Float32Array.of(number).buffer)[0]
 
 /** `{src_lat: 1}` → `{src: {lat: 1}}`. */
 function nested(flat) {
@@ -27,7 +23,7 @@ function nested(flat) {
 function assertSame(found, expected, index) {
   for (const name of NUMBERS) {
     assert.equal(typeof found[name], 'number', `row ${index}: ${name}`)
-    assert.equal(bits(found[name]), bits(expected[name]), `row ${index}: ${name} is ${found[name]}, not ${expected[name]}`)
+    assert.deepEqual(bits([found[name]]), bits([expected[name]]), `row ${index}: ${name} is ${found[name]}, not ${expected[name]}`)
     // The shortest decimal form of the f32, not the long one of its double.
     assert.equal(found[name], Number(String(expected[name])), `row ${index}: ${name}`)
   }

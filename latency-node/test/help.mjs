@@ -9,6 +9,12 @@ export const PACKAGE = fileURLToPath(new URL('..', import.meta.url))
 
 export const read = (path) => readFileSync(new URL(path, import.meta.url))
 
+/** What is predicted for a path, by name. */
+export const NUMBERS = ['p50_ms', 'low_ms', 'high_ms', 'p90_ms', 'p99_ms', 'floor_ms', 'distance_km']
+
+/** The bits of numbers as f32. */
+export const bits = (numbers) => [...new Uint32Array(Float32Array.from(numbers).buffer)]
+
 /** The bytes of a model without places: p50 = 1 + 2 * hops + 3 * (link is fibre). See fixtures/make_own_model.py. */
 export const ownModel = read('fixtures/own_model.onnx')
 
@@ -22,12 +28,12 @@ export function changed(from, to) {
 }
 
 /** Runs a program with Node in a process of its own; `env` is added, undefined removes. */
-export async function run(code, { env = {}, type = 'module', cwd = PACKAGE } = {}) {
+export async function run(code, { env = {}, type = 'module', cwd = PACKAGE, flags = [], timeout = 60_000 } = {}) {
   const all = { ...process.env, ...env }
   for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name]
-  return promisify(execFile)(process.execPath, [`--input-type=${type}`, '--eval', code], {
+  return promisify(execFile)(process.execPath, [...flags, `--input-type=${type}`, '--eval', code], {
     cwd,
     env: all,
-    timeout: 60_000,
+    timeout,
   })
 }

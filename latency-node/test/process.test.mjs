@@ -1,12 +1,17 @@
-// Life and death: worker threads end, processes exit.
+// Life and death: worker threads end, processes exit and fork, predictors are collected.
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 
 import { Predictor } from 'latency-predictor'
 
-import { run } from './help.mjs'
+import { PACKAGE, run } from './help.mjs'
 
 const ROW = { src: '51.51,-0.13', dst: '35.68,139.69' }
 
@@ -84,3 +89,159 @@ for (const [what, end] of [
     assert.equal(stderr, '')
   })
 }
+
+const PENDING = {
+  'a prediction': `one.predict(${JSON.stringify(ROW)})`,
+  'a batch of rows': `one.predictBatch(Array.from({ length: 50000 }, () => (${JSON.stringify(ROW)})))`,
+  'a batch of columns': 'one.predictBatch(columns)',
+  'a load': 'Predictor.loadAsync()',
+}
+const COLUMNS = "Object.fromEntries(['src_lat', 'src_lon', 'dst_lat', 'dst_lon'].map((name, index) => [name, new Float64Array(300000).fill(index)]))"
+
+for (const [what, pending] of Object.entries(PENDING)) {
+  test(`a process may exit while ${what} is pending`, async () => {
+    const code = `
+      const { Predictor } = require('latency-predictor')
+      const one = Predictor.bundled({ sessions: 2 })
+      const columns = ${COLUMNS}
+      for (let turn = 0; turn < 8; turn += 1) ${pending}.then(() => {}, () => {})
+      setTimeout(() => { console.log('exits'); process.exit(0) }, 20)
+    `
+    const { stdout, stderr } = await run(code, { type: 'commonjs' })
+    assert.equal(stdout, 'exits\n')
+    assert.equal(stderr, '')
+  })
+
+  test(`a worker may be stopped while ${what} is pending`, async () => {
+    const code = `
+      import { Worker } from 'node:worker_threads'
+      import { setTimeout } from 'node:timers/promises'
+      import { Predictor } from 'latency-predictor'
+      const pending = \`
+        const { parentPort } = require('node:worker_threads')
+        const { Predictor } = require('latency-predictor')
+        const one = Predictor.bundled({ sessions: 2 })
+        const columns = ${COLUMNS}
+        for (let turn = 0; turn < 8; turn += 1) ${pending}.then(() => {}, () => {})
+        parentPort.postMessage('pending')
+      \`
+      for (let turn = 0; turn < 3; turn += 1) {
+        const worker = new Worker(pending, { eval: true, execArgv: [] })
+        await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))
+        await setTimeout(turn * 10)
+        await worker.terminate()
+      }
+      console.log(Predictor.bundled().predictSync(${JSON.stringify(ROW)}).p50_ms > 0)
+    `
+    assert.equal((await run(code)).stdout, 'true\n')
+  })
+}
+
+test('a process waits for a promise that is pending', async () => {
+  const code = `
+    const { Predictor } = require('latency-predictor')
+    Predictor.bundled().predictBatch(${COLUMNS}).then(({ length }) => console.log(length))
+  `
+  assert.equal((await run(code, { type: 'commonjs' })).stdout, '300000\n')
+})
+
+test('the processes of a cluster answer alike, whether the primary has predicted before or not', async () => {
+  for (const before of ['', `Predictor.bundled().predictSync(${JSON.stringify(ROW)})`]) {
+    const code = `
+      const cluster = require('node:cluster')
+      const { Predictor } = require('latency-predictor')
+      if (cluster.isPrimary) {
+        ${before}
+        const answers = []
+        const codes = []
+        cluster.on('message', (worker, answer) => {
+          answers.push(answer)
+          worker.disconnect()
+        })
+        cluster.on('exit', (worker, code) => {
+          codes.push(code)
+          if (codes.length === 3) console.log(JSON.stringify({ answers, codes }))
+        })
+        for (let count = 0; count < 3; count += 1) cluster.fork()
+      } else {
+        const predictor = Predictor.bundled()
+        predictor.predict(${JSON.stringify(ROW)}).then((answer) => process.send(answer.p50_ms))
+      }
+    `
+    const file = join(mkdtempSync(join(tmpdir(), 'latency-')), 'cluster.cjs')
+    writeFileSync(file, code.replaceAll("'latency-predictor'", JSON.stringify(PACKAGE)))
+    const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 60_000 })
+    rmSync(dirname(file), { recursive: true })
+    const expected = Predictor.bundled({ sessions: 1 }).predictSync(ROW).p50_ms
+    assert.deepEqual(JSON.parse(stdout), { answers: [expected, expected, expected], codes: [0, 0, 0] })
+  }
+})
+
+// `make memory` runs more of them.
+const LOADS = Number(process.env.LATENCY_MEMORY_LOADS ?? 1_000)
+
+/** Resident memory, MiB, after a tenth of the turns and after all of them. */
+async function memory(setup, turn, turns) {
+  const code = `
+    const { readFileSync } = require('node:fs')
+    const { setImmediate } = require('node:timers/promises')
+    const { Predictor } = require('latency-predictor')
+    ${setup}
+    const found = []
+    async function main() {
+      for (let turn = 1; turn <= ${turns}; turn += 1) {
+        ${turn}
+        // Finalizers run between the turns of the event loop.
+        if (turn % 50 === 0) await setImmediate()
+        if (turn === ${turns / 10} || turn === ${turns}) {
+          for (let round = 0; round < 3; round += 1) { global.gc(); await setImmediate() }
+          found.push(process.memoryUsage.rss() / 2 ** 20)
+        }
+      }
+      console.log(JSON.stringify(found))
+    }
+    main()
+  `
+  const { stdout } = await run(code, { type: 'commonjs', flags: ['--expose-gc'], timeout: 600_000 })
+  return JSON.parse(stdout)
+}
+
+for (const [what, setup, turn] of [
+  ['loads of a model', `const bytes = readFileSync('test/fixtures/own_model.onnx')`, 'Predictor.load(bytes, { sessions: 1 })'],
+  ['loads off the event loop', `const bytes = readFileSync('test/fixtures/own_model.onnx')`, 'await Predictor.loadAsync(bytes, { sessions: 1 })'],
+  ['models that are refused', 'const bytes = Buffer.alloc(100_000)', 'try { Predictor.load(bytes) } catch {}'],
+  [
+    'batches, with faults and without, of which some are aborted',
+    `const one = Predictor.bundled({ sessions: 1 })
+     const rows = Array.from({ length: 200 }, (_, index) => ({ src: index % 2 ? 'London' : 'Atlantis', dst: 'Tokyo' }))
+     const columns = { src_lat: new Float64Array(200), src_lon: new Float64Array(200), dst_lat: [...new Float64Array(200)], dst_lon: new Float32Array(200) }`,
+    `one.predictBatchSync(columns)
+     const controller = new AbortController()
+     const promise = one.predictBatch(turn % 2 ? columns : rows, { notes: true, signal: controller.signal })
+     if (turn % 4 === 0) controller.abort()
+     await promise.catch(() => {})`,
+  ],
+]) {
+  test(`memory stays flat over ${LOADS} ${what}`, async () => {
+    const [early, late] = await memory(setup, turn, LOADS)
+    assert.ok(late - early < 24, `${early.toFixed(1)} MiB after a tenth, ${late.toFixed(1)} MiB at the end`)
+  })
+}
+
+test('the garbage collector knows what a predictor holds: those that are dropped go without being asked', async () => {
+  const code = `
+    const { Predictor } = require('latency-predictor')
+    const { setImmediate } = require('node:timers/promises')
+    async function main() {
+      for (let turn = 0; turn < 100; turn += 1) {
+        Predictor.bundled({ sessions: 2 })
+        await setImmediate()
+      }
+      console.log(process.memoryUsage.rss() / 2 ** 20)
+    }
+    main()
+  `
+  // Each holds some 20 MiB: all of them would be 2 GiB.
+  const { stdout } = await run(code, { type: 'commonjs' })
+  assert.ok(Number(stdout) < 700, `${stdout.trim()} MiB`)
+})

@@ -1,7 +1,30 @@
 // Compiled, never run: test/package.test.mjs.
 
-import { ERROR_CODES, Predictor } from 'latency-predictor'
-import type { End, ErrorCode, LatencyError, LoadOptions, ModelInfo, Prediction, Row, Schema, Warning } from 'latency-predictor'
+import { ATTRIBUTION, cloudRegions, ERROR_CODES, findPlace, Predictor, suggestPlaces } from 'latency-predictor'
+import type {
+  AsyncBatchOptions,
+  BatchOptions,
+  Columns,
+  End,
+  ErrorCode,
+  Judgement,
+  LatencyError,
+  LoadOptions,
+  ModelInfo,
+  Place,
+  Prediction,
+  Predictions,
+  PredictionsWithNotes,
+  Ranked,
+  RankOptions,
+  Row,
+  RowWarning,
+  Schema,
+  Timeout,
+  Verdict,
+  Warning,
+  WarningCode,
+} from 'latency-predictor'
 
 const options: LoadOptions = { library: '/opt/libonnxruntime.so', sessions: 2, threads: 1 }
 const predictor: Predictor = Predictor.bundled(options)
@@ -30,6 +53,43 @@ for (const field of schema.fields) {
   else field.categories satisfies string[]
 }
 
+const loaded: Promise<Predictor> = Predictor.loadAsync()
+Predictor.loadAsync('model.onnx', { sessions: 1 })
+Predictor.loadAsync(null, options)
+const later: Promise<Prediction> = predictor.predict(row)
+
+const columns: Columns = { src_lat: new Float64Array(1), src_lon: [0, null], dst: ['Tokyo', undefined], hops: new Uint8Array(1) }
+const batchOptions: BatchOptions = { notes: undefined }
+const asyncOptions: AsyncBatchOptions = { signal: AbortSignal.timeout(1000), notes: false }
+const answers: Predictions = predictor.predictBatchSync([row, { src: 'London', dst: 'Tokyo' }] as const)
+const answered: Promise<Predictions> = predictor.predictBatch(columns, asyncOptions)
+predictor.predictBatchSync(columns, batchOptions)
+const noted: PredictionsWithNotes = predictor.predictBatchSync(columns, { notes: true })
+const notedLater: Promise<PredictionsWithNotes> = predictor.predictBatch([row], { notes: true, signal: new AbortController().signal })
+const medians: Float32Array = answers.p50_ms
+const distances: Float32Array | undefined = answers.distance_km
+const faults: LatencyError[] = noted.errors
+const rowWarning: RowWarning | undefined = noted.warnings[0]
+const rowCode: WarningCode | undefined = rowWarning?.code
+const missing: Uint8Array | undefined = noted.missing['src_access']
+
+const rankOptions: RankOptions = { budget_ms: 80, fields: { dst_access: 'server' } }
+const byName: Ranked<string>[] = predictor.rank('Lisbon', ['LHR', 'aws:eu-west-2'], rankOptions)
+const servers = [{ place: 'LHR', access: 'server' }] satisfies End[]
+const best: 'server' | undefined = predictor.rank(tokyo, servers)[0]?.candidate.access
+const within: number | undefined = byName[0]?.p_within_budget
+const timeout: Timeout = predictor.timeout(row, 0.99)
+const judgement: Judgement = predictor.judge(row, 18)
+const verdict: Verdict = judgement.verdict
+
+const place: Place = findPlace('Lisbon')
+predictor.predictSync({ src: place, dst: { ...place, access: 'wifi', uncertainty_km: 5 } })
+const places: Place[] = suggestPlaces('lis', 3)
+const iata: string | undefined = place.kind.type === 'airport' ? place.kind.iata : undefined
+const region: string | undefined = cloudRegions('aws')[0]?.kind.region
+predictor.rank(place, cloudRegions())[0]?.candidate.kind.provider satisfies string | undefined
+const attribution: string = ATTRIBUTION
+
 const codes: readonly ErrorCode[] = ERROR_CODES
 function explain(error: LatencyError): string {
   return `${error.code} ${error.field ?? ''} ${error.row ?? ''} ${error.cause?.message ?? ''}`
@@ -49,5 +109,22 @@ Predictor.bundled({ sesions: 1 })
 Predictor.load(new Float32Array(3))
 // @ts-expect-error: floor_ms may be absent
 const floor: number = prediction.floor_ms
+// @ts-expect-error: a batch has no signal on the calling thread
+predictor.predictBatchSync([], { signal: AbortSignal.abort() })
+// @ts-expect-error: one row is no batch
+predictor.predictBatch('London')
+// @ts-expect-error: errors come with notes only
+predictor.predictBatchSync([]).errors
+// @ts-expect-error: a column of categories holds strings
+predictor.predictBatchSync({ src_access: [1] })
+// @ts-expect-error: a measurement is needed
+predictor.judge(row)
+// @ts-expect-error: no such provider
+cloudRegions('oracle')
+// @ts-expect-error: an airport alone has a code
+place.kind.iata
 
-export { code, codes, explain, floor, maybe, numbers, version }
+export {
+  answered, attribution, best, code, codes, distances, explain, faults, floor, iata, later, loaded, maybe, medians, missing,
+  notedLater, numbers, places, region, rowCode, timeout, verdict, version, within,
+}

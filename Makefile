@@ -72,9 +72,11 @@ valgrind: $(VENV)/.onnxruntime ## Run the stress test under valgrind (memory err
 	    --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 --num-callers=50 --suppressions=.ci/valgrind.supp "$$test"
 
 .PHONY: memory
-memory: $(VENV)/.onnxruntime ## Test that memory stays flat over a million predictions and a thousand loads
+memory: addon $(VENV)/.onnxruntime ## Test that memory stays flat over a million predictions and ten thousand loads
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-core --profile $(PROFILE) --test stress_memory \
 	    -- --ignored --nocapture --test-threads=1
+	cd latency-node && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_MEMORY_LOADS=10000 \
+	    node --test --test-name-pattern='memory stays flat' test/process.test.mjs
 
 # The oldest version that messages and guides allow: `OLDEST_MINOR` in latency-core/src/runtime/probe.rs.
 .PHONY: oldest

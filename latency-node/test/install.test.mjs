@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
@@ -30,6 +30,9 @@ test('npm installs the main package and this platform\'s, and nothing else is ne
   const own = pack(join(folder, 'platform'), folder)
   assert.equal(basename(main.file), `latency-predictor-${version}.tgz`)
   assert.ok(main.files.includes('index.js') && main.files.includes('index.d.ts') && main.files.includes('LICENSE'), main.files.join())
+  const command = 'bin/latency-predictor.js'
+  assert.ok(main.files.includes(command), main.files.join())
+  if (process.platform !== 'win32') assert.equal(statSync(join(folder, 'main', command)).mode & 0o111, 0o111)
   assert.deepEqual(main.files.filter((name) => /\.(node|so|dylib|dll|rs|toml)$|^(test|tools|src|npm)\//.test(name)), [])
   assert.deepEqual(own.files, ['LICENSE', 'README.md', addonFile(platform), PLATFORMS[platform].library.file, 'package.json'].sort())
 
@@ -54,5 +57,13 @@ test('npm installs the main package and this platform\'s, and nothing else is ne
     const { stdout } = await run(`${load}; console.log(JSON.stringify(Predictor.bundled().predictSync(${row})))`, { env, type, cwd: app })
     const found = JSON.parse(stdout)
     for (const [name, number] of Object.entries(golden.predictions[0])) assert.equal(found[name], number, `${type}: ${name}`)
+  }
+
+  // The command, by its path and as npm finds it.
+  for (const [file, args] of [[join(app, 'node_modules/.bin/latency-predictor'), []], ['npx', ['--no-install', 'latency-predictor']]]) {
+    const predicting = promisify(execFile)(file, args, { cwd: app, shell, env: { ...process.env, ...env } })
+    predicting.child.stdin.end(row)
+    const found = JSON.parse((await predicting).stdout)
+    for (const [name, number] of Object.entries(golden.predictions[0])) assert.equal(found[name], number, `${file}: ${name}`)
   }
 })

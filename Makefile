@@ -95,6 +95,12 @@ bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matr
 	$(MAKE) wheel PROFILE=release
 	OMP_WAIT_POLICY=passive $(BIN)/python latency-py/benches/throughput.py
 
+.PHONY: bench-node
+bench-node: latency-node/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Compare the addon, as it is released, with onnxruntime-node (minutes)
+	cd latency-node && npm run --silent pack
+	cd latency-node && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" \
+	    NAPI_RS_NATIVE_LIBRARY_PATH="$$(ls -t "$(CURDIR)"/target/pack/addon/*/latency.*.node | head -n 1)" node benches/run.mjs
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cargo fmt --all --check

@@ -228,7 +228,7 @@ pub fn take_numbers<'env>(env: &'env Env, batch: &External<Batch>) -> napi::Resu
     Ok(object)
 }
 
-/// Warnings that were not taken yet, as many as a short time allows.
+/// Warnings that were not taken yet, as many as become objects in a short time.
 #[napi(skip_typescript)]
 pub fn take_warnings(batch: &External<Batch>) -> Vec<RowWarning> {
     let warning = |(row, warning): (usize, Warning)| RowWarning {
@@ -258,5 +258,5 @@ pub fn take_missing<'env>(env: &'env Env, batch: &External<Batch>) -> napi::Resu
     Ok(object)
 }
 
-/// How many warnings or errors become objects before others get their turn: about a millisecond.
-const PIECE: usize = 500;
+/// How many warnings or errors become objects before others get their turn: a millisecond or two.
+const PIECE: usize = 100;

@@ -1,5 +1,7 @@
 'use strict'
 
+const { inspect } = require('node:util')
+
 const addon = require('./lib/addon')
 const { predictBatch, predictBatchSync } = require('./lib/batch')
 const { rejecting } = require('./lib/promise')
@@ -19,6 +21,20 @@ function define(target, methods) {
 }
 define(Predictor, { loadAsync })
 define(Predictor.prototype, { predict, predictBatch: rejecting(predictBatch), predictBatchSync })
+Object.defineProperty(Predictor.prototype, inspect.custom, { value: shown })
+
+/** In a console: `Predictor { name: 'latency', version: '00e823b4e883' }`. */
+function shown(depth, options) {
+  let info
+  try {
+    const { name, version, engine } = this.modelInfo()
+    info = { name, version, engine }
+  } catch {
+    // The class's prototype, and what inherits from it, is no predictor.
+    info = {}
+  }
+  return `Predictor ${inspect(info, options)}`
+}
 
 // By name, one by one: `import { Predictor }` finds them so.
 exports.Predictor = Predictor

@@ -12,6 +12,9 @@ export type Provider = 'aws' | 'azure' | 'gcp' | 'other'
 /** Network tier of a cloud. */
 export type Tier = 'premium' | 'standard'
 
+/** One of some words, or another one that a model of your own knows. */
+export type Word<Known> = Known | (string & {})
+
 /** One end of a path: a place by name, or coordinates in degrees (WGS 84), and what else is known. */
 export interface End {
   /** Name of a place, as in {@link Row.src}; instead of `lat` and `lon`. */
@@ -20,13 +23,11 @@ export interface End {
   lat?: number | null | undefined
   /** Longitude, -180 to 180. */
   lon?: number | null | undefined
-  access?: Access | null | undefined
-  provider?: Provider | null | undefined
-  tier?: Tier | null | undefined
+  access?: Word<Access> | null | undefined
+  provider?: Word<Provider> | null | undefined
+  tier?: Word<Tier> | null | undefined
   /** How far from its position this end may be, km, 0 to 20100: what `judge` allows for. */
   uncertainty_km?: number | null | undefined
-  /** Further fields of a model of your own. */
-  [field: string]: Value
 }
 
 /** A city. */
@@ -73,14 +74,14 @@ export interface Place {
 
 /** A place, and what else is known of that end: `{ ...findPlace('Lisbon'), access: 'wifi' }`. */
 export interface PlacedEnd extends Place {
-  access?: Access | null | undefined
-  provider?: Provider | null | undefined
-  tier?: Tier | null | undefined
+  access?: Word<Access> | null | undefined
+  provider?: Word<Provider> | null | undefined
+  tier?: Word<Tier> | null | undefined
   uncertainty_km?: number | null | undefined
 }
 
-/** What stands for one end of a path. */
-export type AnyEnd = string | End | PlacedEnd
+/** What stands for one end of a path; a model of your own may have more fields. */
+export type AnyEnd = string | End | PlacedEnd | (End & { [field: string]: Value })
 
 /**
  * What is known of one path before connecting. Each end is given as `src` and `dst`, or by flat names.
@@ -97,15 +98,16 @@ export interface Row {
   src_lon?: number | null | undefined
   dst_lat?: number | null | undefined
   dst_lon?: number | null | undefined
-  src_access?: Access | null | undefined
-  dst_access?: Access | null | undefined
-  src_provider?: Provider | null | undefined
-  dst_provider?: Provider | null | undefined
-  src_tier?: Tier | null | undefined
-  dst_tier?: Tier | null | undefined
-  /** Fields of a model of your own. */
-  [field: string]: Value | End | PlacedEnd
+  src_access?: Word<Access> | null | undefined
+  dst_access?: Word<Access> | null | undefined
+  src_provider?: Word<Provider> | null | undefined
+  dst_provider?: Word<Provider> | null | undefined
+  src_tier?: Word<Tier> | null | undefined
+  dst_tier?: Word<Tier> | null | undefined
 }
+
+/** A row of the bundled model, or of a model of your own, which may have more fields. */
+export type AnyRow = Row | (Row & { [field: string]: Value | AnyEnd })
 
 /** A column of numbers; NaN, null and undefined are missing values. */
 export type NumberColumn =
@@ -140,9 +142,10 @@ export interface Columns {
   dst_provider?: TextColumn | undefined
   src_tier?: TextColumn | undefined
   dst_tier?: TextColumn | undefined
-  /** Fields of a model of your own. */
-  [field: string]: NumberColumn | TextColumn | undefined
 }
+
+/** Columns of the bundled model, or of a model of your own, which may have more fields. */
+export type AnyColumns = Columns | (Columns & { [field: string]: NumberColumn | TextColumn | undefined })
 
 /** Predictions for many rows: element i of each array belongs to row i. Times in milliseconds, as in {@link Prediction}. */
 export interface Predictions {
@@ -196,24 +199,35 @@ export declare namespace Predictor {
 
 export interface Predictor {
   /**
+   * Orders candidates by their predicted median RTT from `src`, the lowest first, each with the probability that it is
+   * the best and, with `budget_ms`, that one measurement stays within it. Some ten microseconds for each, on the
+   * calling thread.
+   */
+  rank<Candidate extends AnyEnd>(
+    src: AnyEnd,
+    candidates: readonly Candidate[],
+    options: RankOptions & { budget_ms: number }
+  ): RankedWithin<Candidate>[]
+  rank<Candidate extends AnyEnd>(src: AnyEnd, candidates: readonly Candidate[], options?: RankOptions | null): Ranked<Candidate>[]
+  /**
    * Predicts one path on another thread. The way there and back costs more than `predictSync` takes: it is for event loops
    * on which not even microseconds may pass, and for processes whose threads keep all sessions busy.
    */
-  predict(row: Row): Promise<Prediction>
+  predict(row: AnyRow): Promise<Prediction>
   /**
    * Predicts many paths on the calling thread: rows, or columns, of which each `Float64Array` is read where it lies. Row i
    * equals the same path alone, to the bit.
    *
-   * @throws {LatencyError} naming the first row at fault, unless `notes` are asked for.
+   * @throws {LatencyError} naming a row at fault, of rows the first one, unless `notes` are asked for.
    */
-  predictBatchSync(rows: readonly Row[] | Columns, options: BatchOptions & { notes: true }): PredictionsWithNotes
-  predictBatchSync(rows: readonly Row[] | Columns, options?: BatchOptions): Predictions
+  predictBatchSync(rows: readonly AnyRow[] | AnyColumns, options: BatchOptions & { notes: true }): PredictionsWithNotes
+  predictBatchSync(rows: readonly AnyRow[] | AnyColumns, options?: BatchOptions): Predictions
   /**
    * Predicts many paths on another thread. Typed arrays are copied at once; rows and other arrays are read in pieces of some
    * milliseconds between which the event loop goes on: leave them as they are until the promise settles.
    */
-  predictBatch(rows: readonly Row[] | Columns, options: AsyncBatchOptions & { notes: true }): Promise<PredictionsWithNotes>
-  predictBatch(rows: readonly Row[] | Columns, options?: AsyncBatchOptions): Promise<Predictions>
+  predictBatch(rows: readonly AnyRow[] | AnyColumns, options: AsyncBatchOptions & { notes: true }): Promise<PredictionsWithNotes>
+  predictBatch(rows: readonly AnyRow[] | AnyColumns, options?: AsyncBatchOptions): Promise<Predictions>
 }
 
 /** What to ask for when ranking. */
@@ -234,6 +248,11 @@ export interface Ranked<Candidate = AnyEnd> extends Prediction {
   p_best: number
   /** The probability that one measurement stays within `budget_ms`, if that was given. */
   p_within_budget?: number
+}
+
+/** A candidate among others, where a budget was given. */
+export interface RankedWithin<Candidate = AnyEnd> extends Ranked<Candidate> {
+  p_within_budget: number
 }
 
 /** How long to wait. */

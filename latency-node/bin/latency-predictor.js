@@ -84,6 +84,8 @@ class Progress {
 }
 
 async function predict(model) {
+  // Node.js reads a folder as if it were empty.
+  if (fstatSync(process.stdin.fd).isDirectory()) throw new UsageError('found a folder as standard input; allowed: a file, or a pipe')
   // Only now: --help needs no addon.
   const { Predictor } = require('..')
   const { predictLines } = require('../lib/ndjson')

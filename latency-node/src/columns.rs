@@ -15,6 +15,9 @@ pub struct Columns {
     columns: Vec<(String, Cells)>,
 }
 
+/// How many cells of an array get their memory at once.
+const RESERVED_ROWS: u32 = 1 << 16;
+
 enum Cells {
     Numbers(Vec<f64>),
     Texts(Vec<Option<String>>),
@@ -80,7 +83,8 @@ impl Columns {
             return Ok(u32::MAX);
         }
         if from == 0 {
-            let rows = array.length as usize;
+            // A length alone is no cells: an array may have none of those that it claims.
+            let rows = array.length.min(RESERVED_ROWS) as usize;
             let cells = match kind {
                 Kind::Number => Cells::Numbers(Vec::with_capacity(rows)),
                 _ => Cells::Texts(Vec::with_capacity(rows)),

@@ -12,15 +12,8 @@ use crate::value::{List, Value, entries};
 
 #[napi]
 impl Predictor {
-    /// Orders candidates by their predicted median RTT from `src`, the lowest first, each with the probability that it is
-    /// the best and, with `budget_ms`, that one measurement stays within it. Some ten microseconds for each, on the
-    /// calling thread.
-    #[napi(
-        catch_unwind,
-        ts_generic_types = "Candidate extends AnyEnd",
-        ts_args_type = "src: AnyEnd, candidates: readonly Candidate[], options?: RankOptions",
-        ts_return_type = "Ranked<Candidate>[]"
-    )]
+    /// Its types stand in types.d.ts: there are two.
+    #[napi(catch_unwind, skip_typescript)]
     pub fn rank<'env>(
         &self,
         env: &'env Env,
@@ -72,7 +65,7 @@ impl Predictor {
 
     /// How long to wait for an answer over this path: the RTT that one measurement stays below with probability
     /// `quantile`, 0.5 to 0.999, by default 0.99. It is one round trip; add what the other side needs to answer.
-    #[napi(catch_unwind, ts_args_type = "row: Row, quantile?: number", ts_return_type = "Timeout")]
+    #[napi(catch_unwind, ts_args_type = "row: AnyRow, quantile?: number", ts_return_type = "Timeout")]
     pub fn timeout<'env>(&self, env: &'env Env, row: Unknown<'_>, quantile: Unknown<'_>) -> napi::Result<Object<'env>> {
         let timeout = || {
             let quantile = match Value::read(&quantile)? {
@@ -90,7 +83,7 @@ impl Predictor {
 
     /// Whether a measured RTT can be true for this path: plausible, slow, suspicious or impossible. How far off a position
     /// may be is allowed for: by the kind of place, or by an end's `uncertainty_km`.
-    #[napi(catch_unwind, ts_args_type = "row: Row, measured_ms: number", ts_return_type = "Judgement")]
+    #[napi(catch_unwind, ts_args_type = "row: AnyRow, measured_ms: number", ts_return_type = "Judgement")]
     pub fn judge<'env>(
         &self,
         env: &'env Env,

@@ -43,7 +43,7 @@ pub fn suggest_places<'env>(env: &'env Env, prefix: Unknown<'_>, limit: Unknown<
 /// Every cloud region that is known by name, provider by provider, or those of one provider: candidates to rank.
 #[napi(
     catch_unwind,
-    ts_args_type = "provider?: 'aws' | 'azure' | 'gcp'",
+    ts_args_type = "provider?: Provider",
     ts_return_type = "(Place & { kind: CloudRegion })[]"
 )]
 pub fn cloud_regions<'env>(env: &'env Env, provider: Unknown<'_>) -> napi::Result<Unknown<'env>> {
@@ -53,7 +53,7 @@ pub fn cloud_regions<'env>(env: &'env Env, provider: Unknown<'_>) -> napi::Resul
             Value::Text(name) => {
                 Some(name.parse::<latency_core::Provider>().map_err(|error| error.with_field("provider"))?)
             }
-            other => return Err(Failure::found("provider", &other, "\"aws\", \"azure\" or \"gcp\"")),
+            other => return Err(Failure::found("provider", &other, "\"aws\", \"azure\", \"gcp\" or \"other\"")),
         };
         Ok(Place::cloud_regions()
             .filter(|region| provider.is_none() || region.provider() == provider)

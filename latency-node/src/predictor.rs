@@ -53,7 +53,7 @@ impl Predictor {
     }
 
     /// Predicts one path, in microseconds, on the calling thread.
-    #[napi(catch_unwind, ts_args_type = "row: Row")]
+    #[napi(catch_unwind, ts_args_type = "row: AnyRow")]
     pub fn predict_sync(&self, env: Env, row: Unknown<'_>) -> napi::Result<Prediction> {
         let predict = || Ok(self.inner.predict(&row::from_js(&row)?)?.into());
         predict().map_err(|failure: Failure| failure.into_js(env))

@@ -41,7 +41,8 @@ for (const platform of platforms) {
     const [os, cpu, abi] = platform.split('-')
     assert.equal(own.name, packageName(platform))
     assert.deepEqual([own.os, own.cpu, own.libc], [[os], [cpu], abi === 'gnu' ? ['glibc'] : undefined])
-    assert.equal(own.main, addonFile(platform))
+    // The addon is the loader's alone.
+    assert.deepEqual([own.main, own.exports], [undefined, { './package.json': './package.json' }])
     assert.deepEqual(own.files, [addonFile(platform), PLATFORMS[platform].library.file, ...Object.keys(LICENSES)])
     assert.deepEqual([own.license, own.engines], [manifest.license, manifest.engines])
     assert.deepEqual([own.scripts, own.dependencies], [undefined, undefined])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { test } from 'node:test'
 
 import { Predictor } from 'latency-predictor'
@@ -148,6 +149,12 @@ test('modelInfo says what is loaded', () => {
     { name: '', version: sha256.slice(0, 12), engine: 'onnxruntime', sha256, bytes: file.length, features: 0, provenance: {} }
   )
   assert.deepEqual(own.modelInfo().provenance, { made_by: 'make_own_model.py' })
+})
+
+test('a console shows what is loaded', () => {
+  const { version } = bundled.modelInfo()
+  assert.equal(inspect(bundled), `Predictor { name: 'latency', version: '${version}', engine: 'onnxruntime' }`)
+  assert.equal(inspect(Object.create(Predictor.prototype)), 'Predictor {}')
 })
 
 test('schema says what the model takes and gives', () => {

@@ -51,6 +51,14 @@ test('predict rejects with what predictSync throws', async () => {
   }
 })
 
+test('errors that are not of the addon are left alone', async () => {
+  const mine = Object.freeze(Object.assign(new Error('mine'), { stack: '' }))
+  const bare = Object.assign(new Error('mine'), { stack: undefined })
+  assert.equal(await rejection(predictor.predict({ get src() { throw mine } })), mine)
+  assert.equal(await rejection(predictor.predictBatch([], { signal: AbortSignal.abort(bare) })), bare)
+  assert.equal(bare.stack, undefined)
+})
+
 test('an error of another thread says who awaited it', async () => {
   const own = await Predictor.loadAsync(ownModel)
   const error = await rejection(own.predict({ hops: 3 }))

@@ -58,7 +58,9 @@ Predictor.loadAsync('model.onnx', { sessions: 1 })
 Predictor.loadAsync(null, options)
 const later: Promise<Prediction> = predictor.predict(row)
 
-const columns: Columns = { src_lat: new Float64Array(1), src_lon: [0, null], dst: ['Tokyo', undefined], hops: new Uint8Array(1) }
+const columns: Columns = { src_lat: new Float64Array(1), src_lon: [0, null], dst: ['Tokyo', undefined] }
+const ownColumns = { hops: new Uint8Array(1), link: ['fibre', null] }
+predictor.predictBatchSync(ownColumns)
 const batchOptions: BatchOptions = { notes: undefined }
 const asyncOptions: AsyncBatchOptions = { signal: AbortSignal.timeout(1000), notes: false }
 const answers: Predictions = predictor.predictBatchSync([row, { src: 'London', dst: 'Tokyo' }] as const)
@@ -77,6 +79,7 @@ const rankOptions: RankOptions = { budget_ms: 80, fields: { dst_access: 'server'
 const byName: Ranked<string>[] = predictor.rank('Lisbon', ['LHR', 'aws:eu-west-2'], rankOptions)
 const servers = [{ place: 'LHR', access: 'server' }] satisfies End[]
 const best: 'server' | undefined = predictor.rank(tokyo, servers)[0]?.candidate.access
+const sure: number | undefined = predictor.rank('Lisbon', servers, { budget_ms: 80 })[0]?.p_within_budget.toFixed(2).length
 const within: number | undefined = byName[0]?.p_within_budget
 const timeout: Timeout = predictor.timeout(row, 0.99)
 const judgement: Judgement = predictor.judge(row, 18)
@@ -94,6 +97,35 @@ const codes: readonly ErrorCode[] = ERROR_CODES
 function explain(error: LatencyError): string {
   return `${error.code} ${error.field ?? ''} ${error.row ?? ''} ${error.cause?.message ?? ''}`
 }
+
+// Interfaces of one's own, which have no index signature, and words that TypeScript has widened to strings.
+interface MyEnd {
+  lat: number
+  lon: number
+}
+interface MyRow {
+  src: string
+  dst: string
+}
+interface MyColumns {
+  src_lat: Float64Array
+  src_lon: Float64Array
+  dst: string[]
+}
+interface MyOwn {
+  hops: number
+  link: string
+}
+declare const mine: { end: MyEnd; row: MyRow; rows: MyRow[]; columns: MyColumns; own: MyOwn }
+predictor.predictSync(mine.row)
+predictor.predictSync({ src: mine.end, dst: 'LHR' })
+predictor.predictBatchSync(mine.rows)
+predictor.predictBatchSync(mine.columns)
+predictor.predictSync({ ...mine.own })
+predictor.predictSync({ src: { lat: 1, lon: 2, isp: 'x' }, dst: 'LHR', hops: 3 })
+const player = { lat: 48.14, lon: 11.58, access: 'wifi' }
+predictor.predictSync({ src: player, dst: 'LHR' })
+predictor.rank(player, ['LHR'])
 
 // @ts-expect-error: text for a number
 predictor.predictSync({ src_lat: '51.5' })
@@ -126,5 +158,5 @@ place.kind.iata
 
 export {
   answered, attribution, best, code, codes, distances, explain, faults, floor, iata, later, loaded, maybe, medians, missing,
-  notedLater, numbers, places, region, rowCode, timeout, verdict, version, within,
+  notedLater, numbers, places, region, sure, rowCode, timeout, verdict, version, within,
 }

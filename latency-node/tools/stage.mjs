@@ -32,9 +32,10 @@ export function publishedManifest() {
 export function stageMain(folder) {
   fresh(folder)
   const manifest = publishedManifest()
-  writeJson(join(folder, 'package.json'), manifest)
+  writeJson(join(folder, 'package.json'), { ...manifest, files: [...manifest.files, 'GUIDE.md'] })
   for (const name of [...manifest.files, 'README.md']) cpSync(join(PACKAGE, name), join(folder, name), { recursive: true })
   copyFileSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
+  copyFileSync(join(ROOT, 'docs/node.md'), join(folder, 'GUIDE.md'))
 }
 
 /** Copies the platform's manifest and the `natives`, `{ name there: file }`, into a folder. */

@@ -11,10 +11,11 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use latency_core::Predictor;
 use log::LevelFilter;
 use rocket::config::{Ident, LogLevel, SecretKey};
 use rocket::data::{Limits, ToByteUnit};
+
+use crate::models::{Models, Source};
 
 /// An environment variable that the server reads.
 #[derive(Debug)]
@@ -36,6 +37,12 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "the model to serve",
         allowed: "path of an .onnx file written by `latency train`",
         default: "the bundled model",
+    },
+    Variable {
+        name: "LATENCY_MODELS",
+        purpose: "more models, which requests ask by `?model=name`",
+        allowed: "name=path, separated by commas; names of letters, digits, `-`, `_` and `.`",
+        default: "none",
     },
     Variable {
         name: "LATENCY_ADDRESS",
@@ -98,6 +105,8 @@ const SECRET_CURE: &str =
 pub struct Config {
     /// The model file; none for the bundled model.
     pub model: Option<PathBuf>,
+    /// More models: names and files.
+    pub models: Vec<(String, PathBuf)>,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port to listen on; 0 for any free one.
@@ -116,6 +125,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            models: Vec::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
@@ -193,6 +203,7 @@ impl Config {
         };
         Ok(Self {
             model: (variables.0)("LATENCY_MODEL").map(PathBuf::from),
+            models: variables.text("LATENCY_MODELS")?.map_or_else(|| Ok(Vec::new()), |text| named_models(&text))?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -206,19 +217,18 @@ impl Config {
         })
     }
 
-    /// Loads the model and checks it.
+    /// Loads the models and checks them.
     ///
     /// # Errors
     /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
-    pub fn load_predictor(&self) -> latency_core::Result<Predictor> {
-        let mut builder = Predictor::builder();
-        if let Some(model) = &self.model {
-            builder = builder.file(model);
+    pub fn load_models(&self) -> latency_core::Result<Models> {
+        let source = self.model.clone().map_or(Source::Bundled, Source::File);
+        let mut models = Models::new(source.load(self.sessions)?, source);
+        for (name, path) in &self.models {
+            let source = Source::File(path.clone());
+            models = models.with(name, source.load(self.sessions)?, source);
         }
-        if let Some(sessions) = self.sessions {
-            builder = builder.sessions(sessions.get());
-        }
-        builder.build()
+        Ok(models.with_sessions(self.sessions))
     }
 
     pub(crate) fn rocket(&self) -> rocket::Config {
@@ -256,6 +266,27 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
             _ => Err(ConfigError::new(name, format!("found {text:?}; allowed: {}", allowed(name)))),
         }
     }
+}
+
+/// `name=path,name=path`.
+fn named_models(text: &str) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for part in parts {
+        let fits = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        match part.split_once('=').map(|(name, path)| (name.trim(), path.trim())) {
+            Some((name, path)) if fits(name) && !path.is_empty() && found.iter().all(|(other, _)| other != name) => {
+                found.push((name.to_owned(), path.into()));
+            }
+            _ => {
+                let message = format!("found {part:?}; allowed: {}, each name once", allowed("LATENCY_MODELS"));
+                return Err(ConfigError::new("LATENCY_MODELS", message));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn allowed(name: &str) -> &'static str {

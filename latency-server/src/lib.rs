@@ -8,28 +8,29 @@ mod errors;
 mod headers;
 mod health;
 mod logging;
-mod model;
+mod model_info;
+pub mod models;
 mod page;
 mod predict;
 pub mod start;
 
-use latency_core::Predictor;
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 
 pub use config::{Config, ConfigError};
+pub use models::Models;
 
-/// The server, ready to launch, around a model that is loaded already: see [`Config::load_predictor`].
+/// The server, ready to launch, around models that are loaded already: see [`Config::load_models`].
 ///
 /// Rocket's own files and variables (`Rocket.toml`, `ROCKET_*`) have no say: [`Config`] is all there is.
 #[must_use]
-pub fn rocket(config: &Config, predictor: Predictor) -> Rocket<Build> {
+pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
     rocket::custom(Figment::from(config.rocket()))
-        .manage(predictor)
+        .manage(models)
         .attach(headers::stage())
         .attach(errors::stage())
         .attach(health::stage())
-        .attach(model::stage())
+        .attach(model_info::stage())
         .attach(predict::stage(config.max_body_bytes))
         .attach(page::stage())
 }

@@ -13,6 +13,7 @@ use rocket_dyn_templates::Template;
 use serde::Serialize;
 
 use crate::errors::Failure;
+use crate::models::Models;
 
 const TEMPLATE: &str = "page.html";
 
@@ -64,9 +65,11 @@ fn page(
     dst: Option<&str>,
     src_access: Option<&str>,
     dst_access: Option<&str>,
-    predictor: &State<Predictor>,
+    models: &State<Models>,
     suggestions: &State<Suggestions>,
 ) -> (Status, Template) {
+    let served = models.default_slot().served();
+    let predictor = &served.predictor;
     let mut ends =
         [End::new("src", "From", src, src_access, predictor), End::new("dst", "To", dst, dst_access, predictor)];
     let asked = src.is_some() || dst.is_some();

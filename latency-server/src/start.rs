@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use latency_core::Predictor;
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
 use rocket::tokio::runtime;
 
 use crate::config::{self, Config};
 use crate::logging;
+use crate::models::Models;
 
 /// Exit code of a configuration or a command line that cannot be used; everything else that fails exits with 1.
 pub const CONFIG_ERROR: u8 = 2;
@@ -67,19 +67,19 @@ fn serve(check_only: bool) -> Result<(), Stop> {
     config::load_dot_env(Path::new(".env"))?;
     let config = Config::from_env()?;
     logging::start(config.log_level);
-    let predictor = config.load_predictor().map_err(|error| {
+    let models = config.load_models().map_err(|error| {
         log::debug!("{error:?}");
         Stop::new(format!("cannot start: {error}"))
     })?;
     if check_only {
-        println!("{}", found_good(&config, &predictor));
+        println!("{}", found_good(&config, &models));
         return Ok(());
     }
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Stop::new(format!("cannot start threads: {error}")))?;
-    let rocket = crate::rocket(&config, predictor).attach(AdHoc::on_liftoff("greeting", |rocket| {
+    let rocket = crate::rocket(&config, models).attach(AdHoc::on_liftoff("greeting", |rocket| {
         Box::pin(async move {
             // The port that the system chose, if 0 was asked for.
             let config = rocket.config();
@@ -101,8 +101,9 @@ fn serve(check_only: bool) -> Result<(), Stop> {
     }
 }
 
-fn found_good(config: &Config, predictor: &Predictor) -> String {
-    let model = predictor.model_info();
+fn found_good(config: &Config, models: &Models) -> String {
+    let served = models.default_slot().served();
+    let model = served.predictor.model_info();
     format!(
         "The configuration is good: model {} {}, to listen on {}",
         model.name,

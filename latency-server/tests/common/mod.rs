@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use latency_core::Predictor;
 use latency_server::Config;
+use latency_server::models::{Models, Source};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
 use rocket::local::blocking::{Client, LocalResponse};
@@ -17,7 +18,7 @@ use rocket::tokio::runtime::Runtime;
 use serde_json::Value;
 
 pub static PREDICTOR: LazyLock<Predictor> =
-    LazyLock::new(|| Config::default().load_predictor().expect("the bundled model loads"));
+    LazyLock::new(|| Source::Bundled.load(None).expect("the bundled model loads"));
 
 thread_local! {
     static CLIENT: &'static Client = Box::leak(Box::new(client(&config())));
@@ -33,8 +34,13 @@ pub fn config() -> Config {
     Config { secret_key: Some(SecretKey::derive_from(b"only for the tests of this server")), ..Config::default() }
 }
 
+/// The bundled model alone.
+pub fn models() -> Models {
+    Models::new(PREDICTOR.clone(), Source::Bundled)
+}
+
 pub fn client(config: &Config) -> Client {
-    Client::untracked(latency_server::rocket(config, PREDICTOR.clone())).expect("the server ignites")
+    Client::untracked(latency_server::rocket(config, models())).expect("the server ignites")
 }
 
 /// Sends this body to `/predict`; status and answer.
@@ -58,13 +64,14 @@ impl Server {
     pub fn start(config: Config) -> Self {
         let runtime = Runtime::new().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let rocket = latency_server::rocket(&Config { port: 0, ..config }, PREDICTOR.clone()).attach(
-            AdHoc::on_liftoff("port", move |rocket| {
+        let rocket = latency_server::rocket(&Config { port: 0, ..config }, models()).attach(AdHoc::on_liftoff(
+            "port",
+            move |rocket| {
                 Box::pin(async move {
                     let _ = sender.send(SocketAddr::new(rocket.config().address, rocket.config().port));
                 })
-            }),
-        );
+            },
+        ));
         runtime.spawn(async {
             let _ = rocket.launch().await;
         });

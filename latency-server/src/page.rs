@@ -12,6 +12,7 @@ use rocket::{State, get, routes};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
+use crate::admin;
 use crate::errors::Failure;
 use crate::models::Models;
 
@@ -29,6 +30,7 @@ pub fn stage() -> AdHoc {
             .manage(Suggestions::new())
             .attach(Template::try_custom(|engines| {
                 engines.tera.add_raw_template(TEMPLATE, include_str!("../templates/page.html"))?;
+                engines.tera.add_raw_template(admin::TEMPLATE, include_str!("../templates/admin.html"))?;
                 Ok(())
             }))
             .mount("/", routes![page, style, icon])

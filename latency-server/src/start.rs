@@ -12,17 +12,25 @@ use rocket::tokio::runtime;
 use crate::config::{self, Config};
 use crate::logging;
 use crate::models::Models;
+use crate::tokens::{self, Scopes};
 
 /// Exit code of a configuration or a command line that cannot be used; everything else that fails exits with 1.
 pub const CONFIG_ERROR: u8 = 2;
 
 /// What the command line asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
     Serve,
     /// Read the configuration, load the model, and say whether all is well.
     CheckConfig,
+    /// Make a bearer token of this name, and the line for the file that knows it.
+    Token {
+        /// Its name, for the log.
+        name: String,
+        /// What it allows.
+        scopes: Scopes,
+    },
     /// Show the flags and the variables.
     Help,
     /// Show the version.
@@ -33,6 +41,15 @@ pub enum Command {
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
     match command {
+        Command::Token { name, scopes } => match tokens::make(&name, scopes) {
+            Ok((token, line)) => {
+                println!("The token, which is shown this once:\n{token}\n\nIts line for LATENCY_TOKENS_FILE:\n{line}");
+            }
+            Err(message) => {
+                eprintln!("latency-server: {message}");
+                return ExitCode::FAILURE;
+            }
+        },
         Command::Help => print!("{}", help()),
         Command::Version => println!("latency-server {}", env!("CARGO_PKG_VERSION")),
         Command::Serve | Command::CheckConfig => {
@@ -83,7 +100,7 @@ fn serve(check_only: bool) -> Result<(), Stop> {
         Box::pin(async move {
             // The port that the system chose, if 0 was asked for.
             let config = rocket.config();
-            println!("{}", greeting(SocketAddr::new(config.address, config.port)));
+            println!("{}", greeting(SocketAddr::new(config.address, config.port), config.tls_enabled()));
         })
     }));
     let served = runtime.block_on(rocket.launch());
@@ -92,6 +109,10 @@ fn serve(check_only: bool) -> Result<(), Stop> {
     match served {
         Ok(_) => Ok(()),
         Err(error) => Err(Stop::new(match error.kind() {
+            // Of the certificates, by their words; of the socket, by number.
+            ErrorKind::Bind(error) if error.raw_os_error().is_none() => {
+                format!("LATENCY_TLS_CERT, LATENCY_TLS_KEY or LATENCY_TLS_CLIENT_CA: {error}")
+            }
             ErrorKind::Bind(error) => format!(
                 "cannot listen on {}: {error}; stop what listens there, or choose another LATENCY_PORT or LATENCY_ADDRESS",
                 SocketAddr::new(config.address, config.port)
@@ -112,7 +133,8 @@ fn found_good(config: &Config, models: &Models) -> String {
     )
 }
 
-fn greeting(bound: SocketAddr) -> String {
+fn greeting(bound: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
     let mut local = bound;
     if bound.ip().is_unspecified() {
         local.set_ip(if bound.is_ipv4() {
@@ -122,14 +144,17 @@ fn greeting(bound: SocketAddr) -> String {
         });
     }
     format!(
-        "Listening on http://{bound}\nTry: curl http://{local}/predict -d '{{\"src\": \"London\", \"dst\": \"Tokyo\"}}'"
+        "Listening on {scheme}://{bound}\nTry: curl {scheme}://{local}/predict -d '{{\"src\": \"London\", \"dst\": \"Tokyo\"}}'"
     )
 }
 
 fn help() -> String {
     let mut help = String::from(
         "Predicts network latency (RTT) over HTTP.\n\n\
-         Usage: latency-server [--check-config | --help | --version]\n\n  \
+         Usage: latency-server [--check-config | --help | --version]\n       \
+         latency-server token NAME [--scope admin,predict]\n\n  \
+         token NAME      make a bearer token, and the line for the file that knows it\n  \
+         --scope LIST    what it allows: predict (default), admin, or both with a comma\n  \
          --check-config  read the configuration, load the model, say whether all is well, and exit\n  \
          --help, -h      show this\n  \
          --version, -V   show the version\n\n\
@@ -158,7 +183,7 @@ mod tests {
             ("0.0.0.0:80", "curl http://127.0.0.1:80/predict"),
             ("[::]:80", "curl http://[::1]:80/predict"),
         ] {
-            let greeting = greeting(bound.parse().unwrap());
+            let greeting = greeting(bound.parse().unwrap(), false);
             assert!(greeting.starts_with(&format!("Listening on http://{bound}\n")), "{greeting}");
             assert!(greeting.contains(expected), "{greeting}");
         }

@@ -5,12 +5,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 use latency_core::Predictor;
 use latency_server::Config;
 use latency_server::models::{Models, Source};
+use latency_server::tokens::{self, Scopes, Tokens};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
 use rocket::local::blocking::{Client, LocalResponse};
@@ -56,15 +58,19 @@ pub fn json(response: LocalResponse<'_>) -> Value {
 
 /// A server on a free port of the loopback interface. It stops when this is dropped.
 pub struct Server {
-    address: SocketAddr,
+    pub address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl Server {
     pub fn start(config: Config) -> Self {
+        Self::with(config, models())
+    }
+
+    pub fn with(config: Config, models: Models) -> Self {
         let runtime = Runtime::new().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let rocket = latency_server::rocket(&Config { port: 0, ..config }, models()).attach(AdHoc::on_liftoff(
+        let rocket = latency_server::rocket(&Config { port: 0, ..config }, models).attach(AdHoc::on_liftoff(
             "port",
             move |rocket| {
                 Box::pin(async move {
@@ -108,6 +114,12 @@ impl Connection {
         self.answer(true)
     }
 
+    /// With these lines of the head, each with its line end.
+    pub fn get(&mut self, path: &str, lines: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes());
+        self.answer(true)
+    }
+
     pub fn head(&mut self, path: &str) -> Answer {
         self.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         self.answer(false)
@@ -142,7 +154,47 @@ impl Connection {
 }
 
 impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
+}
+
+/// A file of tokens, and what its lines know: somebody for each scope.
+pub struct TokenFile {
+    _folder: tempfile::TempDir,
+    pub path: PathBuf,
+    pub admin: String,
+    pub predict: String,
+}
+
+impl TokenFile {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let (admin, admin_line) = tokens::make("operator", "admin".parse().unwrap()).unwrap();
+        let (predict, predict_line) = tokens::make("caller", Scopes::PREDICT).unwrap();
+        std::fs::write(&path, format!("{admin_line}\n{predict_line}\n")).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        Self { _folder: folder, path, admin, predict }
+    }
+
+    pub fn tokens(&self) -> Tokens {
+        Tokens::open(&self.path).unwrap()
+    }
+}
+
+/// A model file whose bytes, and so whose version, differ with the number, and nothing else does.
+pub fn write_variant(path: &Path, number: u8) {
+    static BUNDLED: LazyLock<Vec<u8>> =
+        LazyLock::new(|| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/latency.onnx")).unwrap());
+    // The field `doc_string` of an ONNX model, once more: the last one counts.
+    let bytes = [BUNDLED.as_slice(), &[0x32, 1, b'a' + number]].concat();
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes).unwrap();
+    std::fs::rename(new, path).unwrap();
 }

@@ -57,12 +57,21 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
     let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0).min(64 * 1024)).unwrap_or(0));
     let mut pace = Pace::new(request)?;
     let mut start = (&mut stream).take(max.saturating_add(1));
-    while pace.read(&mut start, &mut bytes).await? > 0 {}
-    if bytes.len() as u64 > max {
-        bytes = Vec::new();
-        while pace.read(&mut stream, &mut bytes).await? > 0 {
-            bytes.clear();
+    loop {
+        match pace.read(&mut start, &mut bytes).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(overloaded) if overloaded.status == Status::ServiceUnavailable => {
+                drop(bytes);
+                pace.drain(&mut stream).await?;
+                return Err(overloaded);
+            }
+            Err(failure) => return Err(failure),
         }
+    }
+    if bytes.len() as u64 > max {
+        drop(bytes);
+        pace.drain(&mut stream).await?;
         return Err(too_large(length.map_or_else(|| format!("more than {max}"), |length| length.to_string())));
     }
     admit(request).await?;

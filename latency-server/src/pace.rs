@@ -49,6 +49,15 @@ impl<'r, 'q> Pace<'r, 'q> {
         Ok(read)
     }
 
+    /// Throws the rest away, so that the client gets to the answer.
+    pub async fn drain(&mut self, body: &mut (impl AsyncRead + Unpin)) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        while self.read(body, &mut bytes).await? > 0 {
+            bytes.clear();
+        }
+        Ok(())
+    }
+
     fn too_slow(&self) -> Failure {
         Failure::new(
             Status::RequestTimeout,

@@ -140,6 +140,18 @@ fn wrong_tokens_and_forged_or_outdated_sessions_see_nothing() {
 }
 
 #[test]
+fn a_session_ends_by_its_own_clock() {
+    let file = TokenFile::new();
+    let hash = fs::read_to_string(&file.path).unwrap().split_ascii_whitespace().nth(2).unwrap().to_owned();
+    // As this server encrypts it.
+    for (expires, status) in [(i64::from(u32::MAX), Status::SeeOther), (1_000_000_000, Status::Forbidden)] {
+        let browser = browser(&with_tokens(&file));
+        browser.cookies().add_private(Cookie::new("session", format!("secret {expires} {hash}")));
+        assert_eq!(send(&browser, "/admin/reload", "csrf=secret&model=latency".to_owned()).status(), status);
+    }
+}
+
+#[test]
 fn without_tokens_the_page_says_how_to_make_one() {
     let response = common::local().get("/admin").dispatch();
     assert_eq!(response.status(), Status::Forbidden);

@@ -113,14 +113,38 @@ fn slow_bodies_keep_nobody_waiting_and_are_cut() {
 }
 
 #[test]
+fn slow_readers_keep_nobody_waiting() {
+    let server = Server::start(limited(Settings { concurrency: Some(1), ..Settings::default() }));
+    // Answers that are larger than what the system keeps for a connection.
+    let batch = format!("[{}]", vec![ROW; 20_000].join(","));
+    let mut readers: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for connection in &mut readers {
+        let head = format!("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", batch.len());
+        connection.send(head.as_bytes());
+        connection.send(batch.as_bytes());
+    }
+    // They have had their turns when their answers begin.
+    let mut heads: Vec<_> = readers.into_iter().map(|mut connection| (connection.answer(false), connection)).collect();
+    assert!(heads.iter().all(|(answer, _)| answer.status == 200));
+    let mut quick = server.connect();
+    for _ in 0..20 {
+        assert_eq!(quick.post("/predict", ROW.as_bytes()).status, 200);
+    }
+    for (answer, connection) in &mut heads {
+        let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+        assert!(length > 4_000_000 && connection.read(length).ends_with(b"}"), "{length}");
+    }
+}
+
+#[test]
 fn bodies_together_have_a_bound_and_small_ones_are_always_read() {
     let cap = 64 * 1024;
     let server = Server::start(Config { max_body_bytes: cap, ..config() });
     let head = format!("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {cap}\r\n\r\n");
     // Each of them stops one byte before its end: together they hold all that there is.
-    let mut held: Vec<_> = (0..10).map(|_| server.connect()).collect();
+    let mut unfinished: Vec<_> = (0..10).map(|_| server.connect()).collect();
     let body = vec![b' '; usize::try_from(cap).unwrap() - 1];
-    for connection in &mut held {
+    for connection in &mut unfinished {
         connection.send(head.as_bytes());
         connection.send(&body);
     }
@@ -137,7 +161,7 @@ fn bodies_together_have_a_bound_and_small_ones_are_always_read() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(refused.json()["error"]["code"], "OVERLOADED");
     assert_eq!(server.connect().post("/predict", ROW.as_bytes()).status, 200);
-    drop(held);
+    drop(unfinished);
     let started = Instant::now();
     while server.connect().post("/predict", large.as_bytes()).status != 200 {
         assert!(started.elapsed() < Duration::from_secs(20), "what was held is given back");
@@ -184,7 +208,7 @@ impl Drop for Program {
 fn ten_times_too_much_is_refused_or_answered_and_leaves_nothing_behind() {
     const CAPACITY: usize = 2;
     let program = Program::start(&[("LATENCY_MAX_CONCURRENCY", "2")]);
-    let batch = format!("[{}]", [ROW; 2_000].join(","));
+    let batch = format!("[{}]", vec![ROW; 2_000].join(","));
     let round = || {
         let (answered, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {

@@ -126,7 +126,9 @@ fn the_model_that_is_named_is_loaded_and_no_other() {
     let models = models.with("two", source.load(None).unwrap(), source);
     let client =
         Client::untracked(latency_server::rocket(&Config { tokens: Some(file.tokens()), ..config() }, models)).unwrap();
-    paths.iter().for_each(|path| common::write_variant(path, 5));
+    for path in &paths {
+        common::write_variant(path, 5);
+    }
     let token = rocket::http::Header::new("Authorization", format!("Bearer {}", file.admin));
     let version = |query: &str| json(client.get(format!("/model_info{query}")).dispatch())["version"].clone();
     let before = version("");

@@ -129,6 +129,12 @@ impl Connection {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
+    pub fn read(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
     pub fn answer(&mut self, with_body: bool) -> Answer {
         let mut lines = Vec::new();
         loop {
@@ -147,8 +153,7 @@ impl Connection {
         let headers: Vec<_> = lines.iter().skip(1).filter_map(header).collect();
         let length =
             headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
-        let mut body = vec![0; if with_body { length } else { 0 }];
-        self.0.read_exact(&mut body).unwrap();
+        let body = self.read(if with_body { length } else { 0 });
         Answer { status, headers, body }
     }
 }

@@ -1,6 +1,7 @@
 //! From the command line to a running server.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -100,7 +101,9 @@ fn serve(check_only: bool) -> Result<(), Stop> {
         Box::pin(async move {
             // The port that the system chose, if 0 was asked for.
             let config = rocket.config();
-            println!("{}", greeting(SocketAddr::new(config.address, config.port), config.tls_enabled()));
+            let greeting = greeting(SocketAddr::new(config.address, config.port), config.tls_enabled());
+            // Whoever started it may have stopped listening.
+            let _ = writeln!(io::stdout(), "{greeting}");
         })
     }));
     let served = runtime.block_on(rocket.launch());

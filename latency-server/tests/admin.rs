@@ -134,9 +134,13 @@ fn wrong_tokens_and_forged_or_outdated_sessions_see_nothing() {
     let response = send(&browser, "/admin/reload", format!("csrf={csrf}&model=latency"));
     assert_eq!(response.status(), Status::Unauthorized);
 
-    let stranger = self::browser(&with_tokens(&file));
-    stranger.cookies().add(Cookie::new("session", format!("{csrf} 99999999999 ")));
-    assert_eq!(send(&stranger, "/admin/sign-out", format!("csrf={csrf}")).status(), Status::Forbidden);
+    // As it would be without encryption.
+    let forged = Cookie::new("session", format!("secret {} ", u32::MAX));
+    let stranger = common::client(&with_tokens(&file));
+    let request = stranger.post("/admin/sign-out").header(ContentType::Form).body("csrf=secret");
+    assert_eq!(request.cookie(forged.clone()).dispatch().status(), Status::Forbidden);
+    let request = stranger.post("/admin/sign-out").header(ContentType::Form).body("csrf=secret");
+    assert_eq!(request.private_cookie(forged).dispatch().status(), Status::SeeOther);
 }
 
 #[test]
@@ -145,9 +149,10 @@ fn a_session_ends_by_its_own_clock() {
     let hash = fs::read_to_string(&file.path).unwrap().split_ascii_whitespace().nth(2).unwrap().to_owned();
     // As this server encrypts it.
     for (expires, status) in [(i64::from(u32::MAX), Status::SeeOther), (1_000_000_000, Status::Forbidden)] {
-        let browser = browser(&with_tokens(&file));
-        browser.cookies().add_private(Cookie::new("session", format!("secret {expires} {hash}")));
-        assert_eq!(send(&browser, "/admin/reload", "csrf=secret&model=latency".to_owned()).status(), status);
+        let client = common::client(&with_tokens(&file));
+        let request = client.post("/admin/reload").header(ContentType::Form).body("csrf=secret&model=latency");
+        let session = Cookie::new("session", format!("secret {expires} {hash}"));
+        assert_eq!(request.private_cookie(session).dispatch().status(), status);
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -115,25 +115,22 @@ fn slow_bodies_keep_nobody_waiting_and_are_cut() {
 #[test]
 fn slow_readers_keep_nobody_waiting() {
     let server = Server::start(limited(Settings { concurrency: Some(1), ..Settings::default() }));
-    // Answers that are larger than what the system keeps for a connection.
+    // Its answer is larger than what the system keeps for a connection.
     let batch = format!("[{}]", vec![ROW; 20_000].join(","));
-    let mut readers: Vec<_> = (0..2).map(|_| server.connect()).collect();
-    for connection in &mut readers {
-        let head = format!("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", batch.len());
-        connection.send(head.as_bytes());
-        connection.send(batch.as_bytes());
-    }
-    // They have had their turns when their answers begin.
-    let mut heads: Vec<_> = readers.into_iter().map(|mut connection| (connection.answer(false), connection)).collect();
-    assert!(heads.iter().all(|(answer, _)| answer.status == 200));
+    let mut reader = server.connect();
+    reader.send(
+        format!("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", batch.len()).as_bytes(),
+    );
+    reader.send(batch.as_bytes());
+    // It has had its turn when its answer begins.
+    let answer = reader.answer(false);
+    assert_eq!(answer.status, 200);
     let mut quick = server.connect();
     for _ in 0..20 {
         assert_eq!(quick.post("/predict", ROW.as_bytes()).status, 200);
     }
-    for (answer, connection) in &mut heads {
-        let length: usize = answer.header("content-length").unwrap().parse().unwrap();
-        assert!(length > 4_000_000 && connection.read(length).ends_with(b"}"), "{length}");
-    }
+    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+    assert!(length > 4_000_000 && reader.read(length).ends_with(b"}"), "{length}");
 }
 
 #[test]
@@ -173,6 +170,7 @@ fn bodies_together_have_a_bound_and_small_ones_are_always_read() {
 struct Program {
     child: Child,
     address: SocketAddr,
+    _output: BufReader<ChildStdout>,
 }
 
 impl Program {
@@ -183,9 +181,11 @@ impl Program {
         command.env("SECRET_KEY", "q0ZyS1u7Xw3vJm9dKc2RtA5pLfHbE8gNiOeVxY4T6kQ=");
         command.envs(std::env::var_os("LATENCY_ORT_DYLIB_PATH").map(|library| ("LATENCY_ORT_DYLIB_PATH", library)));
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-        let address = line.strip_prefix("Listening on http://").unwrap().parse().unwrap();
-        Self { child, address }
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("Listening on http://").unwrap().parse().unwrap();
+        Self { child, address, _output: output }
     }
 
     fn resident_kib(&self) -> u64 {

@@ -86,6 +86,11 @@ oldest: $(VENV)/.onnxruntime ## Test the core with the oldest ONNX Runtime that 
 	LATENCY_ORT_DYLIB_PATH="$(OLDEST)/onnxruntime/capi/libonnxruntime.so.1.20.1" cargo test --locked -p latency-core --profile $(PROFILE) \
 	    --test golden --test properties --test decisions --test model_file --test stress
 
+.PHONY: proxy
+proxy: $(VENV)/.onnxruntime ## Try the server behind nginx: half heads and bodies, addresses of clients (skipped without nginx)
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/proxy/check target/$(PROFILE)/latency-server
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -113,7 +118,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon

@@ -3,10 +3,12 @@
 use rocket::data::{self, Data, FromData, ToByteUnit};
 use rocket::http::Status;
 use rocket::outcome::Outcome;
-use rocket::tokio::io::{self, AsyncReadExt};
+use rocket::tokio::io::AsyncReadExt;
 use rocket::{Request, async_trait};
 
 use crate::errors::Failure;
+use crate::limits::admit;
+use crate::pace::Pace;
 
 /// The most bytes that a body may have.
 pub struct MaxBodyBytes(pub u64);
@@ -51,18 +53,28 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
             format!("found {found} bytes; allowed: up to {max} bytes in one body; send the rows in several requests"),
         )
     };
-    let unread = |error: io::Error| {
-        log::info!("a body could not be read: {error}");
-        Failure::new(Status::BadRequest, "INCOMPLETE_BODY", "the body ended before its end; send it again")
-    };
     let mut stream = data.open(max.saturating_mul(1 + DRAIN).bytes());
     let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0).min(64 * 1024)).unwrap_or(0));
-    (&mut stream).take(max.saturating_add(1)).read_to_end(&mut bytes).await.map_err(unread)?;
+    let mut pace = Pace::new(request)?;
+    let mut start = (&mut stream).take(max.saturating_add(1));
+    loop {
+        match pace.read(&mut start, &mut bytes).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(overloaded) if overloaded.status == Status::ServiceUnavailable => {
+                drop(bytes);
+                pace.drain(&mut stream).await?;
+                return Err(overloaded);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
     if bytes.len() as u64 > max {
         drop(bytes);
-        io::copy(&mut stream, &mut io::sink()).await.map_err(unread)?;
+        pace.drain(&mut stream).await?;
         return Err(too_large(length.map_or_else(|| format!("more than {max}"), |length| length.to_string())));
     }
+    admit(request).await?;
     String::from_utf8(bytes).map_err(|error| {
         Failure::new(
             Status::BadRequest,

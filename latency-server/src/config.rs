@@ -4,17 +4,25 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use latency_core::Predictor;
+use ipnet::IpNet;
 use log::LevelFilter;
 use rocket::config::{Ident, LogLevel, SecretKey};
 use rocket::data::{Limits, ToByteUnit};
+
+use crate::cors::AllowedOrigin;
+use crate::gate::RequireToken;
+use crate::limits;
+use crate::models::{Models, Source};
+use crate::tls::Tls;
+use crate::tokens::Tokens;
 
 /// An environment variable that the server reads.
 #[derive(Debug)]
@@ -36,6 +44,12 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "the model to serve",
         allowed: "path of an .onnx file written by `latency train`",
         default: "the bundled model",
+    },
+    Variable {
+        name: "LATENCY_MODELS",
+        purpose: "more models, which requests ask by `?model=name`",
+        allowed: "name=path, separated by commas; names of letters, digits, `-`, `_` and `.`",
+        default: "none",
     },
     Variable {
         name: "LATENCY_ADDRESS",
@@ -68,10 +82,77 @@ pub const VARIABLES: &[Variable] = &[
         default: "one per processor core",
     },
     Variable {
+        name: "LATENCY_TOKENS_FILE",
+        purpose: "who may change models, and predict where that needs a token",
+        allowed: "path of a file with lines that `latency-server token NAME` prints; read again when it changes",
+        default: "none: nobody may change anything over HTTP",
+    },
+    Variable {
+        name: "LATENCY_REQUIRE_TOKEN",
+        purpose: "what else needs a token",
+        allowed: "off; predict: all but whether the server is well",
+        default: "off",
+    },
+    Variable {
+        name: "LATENCY_CORS_ORIGINS",
+        purpose: "pages of other origins that may call from a browser",
+        allowed: "origins such as https://app.example, separated by commas",
+        default: "none",
+    },
+    Variable {
+        name: "LATENCY_TRUSTED_PROXIES",
+        purpose: "proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+        allowed: "addresses or networks such as 10.0.0.0/8, separated by commas",
+        default: "none",
+    },
+    Variable {
+        name: "LATENCY_RATE_LIMIT",
+        purpose: "requests per second that one client may send",
+        allowed: "1 to 1000000, or off",
+        default: "off",
+    },
+    Variable {
+        name: "LATENCY_RATE_BURST",
+        purpose: "requests that it may send at once, when it was silent before",
+        allowed: "1 to 1000000",
+        default: "as many as in a second",
+    },
+    Variable {
+        name: "LATENCY_MAX_CONCURRENCY",
+        purpose: "requests that are worked on at the same time; four times as many wait, a second at most",
+        allowed: "1 to 100000",
+        default: "16 per processor core",
+    },
+    Variable {
+        name: "LATENCY_BODY_TIMEOUT",
+        purpose: "how long a body may keep the server waiting, in seconds",
+        allowed: "1 to 3600",
+        default: "30",
+    },
+    Variable {
+        name: "LATENCY_TLS_CERT",
+        purpose: "the certificate, for HTTPS",
+        allowed: "path of a PEM file, with the chain; LATENCY_TLS_KEY belongs to it",
+        default: "none: plain HTTP",
+    },
+    Variable { name: "LATENCY_TLS_KEY", purpose: "its private key", allowed: "path of a PEM file", default: "none" },
+    Variable {
+        name: "LATENCY_TLS_CLIENT_CA",
+        purpose: "whose certificates clients must show (mutual TLS)",
+        allowed: "path of a PEM file with the authorities' certificates",
+        default: "none: clients show no certificate",
+    },
+    Variable {
         name: "SECRET_KEY",
         purpose: "the secret that protects sessions",
         allowed: "at least 32 random bytes in base64, as `openssl rand -base64 32` prints them",
         default: "none: required in release builds, made up at each start in debug builds",
+    },
+    Variable {
+        name: "ROCKET_SECRET_KEY",
+        purpose: "the same, where SECRET_KEY is not set",
+        allowed: "as SECRET_KEY",
+        default: "none",
     },
     Variable {
         name: "LATENCY_ORT_DYLIB_PATH",
@@ -98,6 +179,8 @@ const SECRET_CURE: &str =
 pub struct Config {
     /// The model file; none for the bundled model.
     pub model: Option<PathBuf>,
+    /// More models: names and files.
+    pub models: Vec<(String, PathBuf)>,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port to listen on; 0 for any free one.
@@ -108,6 +191,18 @@ pub struct Config {
     pub max_body_bytes: u64,
     /// How many predictions can run at the same time; none for one per core.
     pub sessions: Option<NonZeroUsize>,
+    /// Who may do what; none if nobody may change anything over HTTP.
+    pub tokens: Option<Tokens>,
+    /// What cannot be had without a token.
+    pub require_token: RequireToken,
+    /// Pages of other origins that may call.
+    pub cors_origins: Vec<AllowedOrigin>,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How much is taken on at a time.
+    pub limits: limits::Settings,
+    /// HTTPS; none for plain HTTP.
+    pub tls: Option<Tls>,
     /// Protects sessions. None only in debug builds, which then make one up.
     pub secret_key: Option<SecretKey>,
 }
@@ -116,11 +211,18 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            models: Vec::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
             max_body_bytes: 64 << 20,
             sessions: None,
+            tokens: None,
+            require_token: RequireToken::Off,
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: limits::Settings::default(),
+            tls: None,
             secret_key: None,
         }
     }
@@ -186,13 +288,17 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>, release: bool) -> Result<Self, ConfigError> {
         let variables = Lookup(|name: &str| lookup(name).filter(|value| !value.is_empty()));
         let default = Self::default();
-        let secret_key = match variables.text("SECRET_KEY")? {
-            Some(text) => Some(secret_key(&text)?),
+        let secret = |name: &str| variables.text(name)?.map(|text| secret_key(name, &text)).transpose();
+        let secret_key = match secret("SECRET_KEY")?.map_or_else(|| secret("ROCKET_SECRET_KEY"), |key| Ok(Some(key)))? {
+            Some(key) => Some(key),
             None if release => return Err(ConfigError::new("SECRET_KEY", format!("found none; {SECRET_CURE}"))),
             None => None,
         };
+        let tokens = variables.path("LATENCY_TOKENS_FILE").map(Tokens::open).transpose();
+        let tokens = tokens.map_err(|message| ConfigError::new("LATENCY_TOKENS_FILE", message))?;
         Ok(Self {
             model: (variables.0)("LATENCY_MODEL").map(PathBuf::from),
+            models: variables.text("LATENCY_MODELS")?.map_or_else(|| Ok(Vec::new()), |text| named_models(&text))?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -202,23 +308,30 @@ impl Config {
                 .parse("LATENCY_MAX_BODY_BYTES", |bytes| (1 << 10..=1 << 30).contains(bytes))?
                 .unwrap_or(default.max_body_bytes),
             sessions: variables.parse("LATENCY_SESSIONS", |sessions: &NonZeroUsize| sessions.get() <= 1024)?,
+            require_token: variables.require_token(tokens.is_some())?,
+            tokens,
+            cors_origins: variables.list("LATENCY_CORS_ORIGINS", |text| text.parse().ok())?,
+            trusted_proxies: variables.list("LATENCY_TRUSTED_PROXIES", |text| {
+                text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+            })?,
+            limits: variables.limits()?,
+            tls: variables.tls()?,
             secret_key,
         })
     }
 
-    /// Loads the model and checks it.
+    /// Loads the models and checks them.
     ///
     /// # Errors
     /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
-    pub fn load_predictor(&self) -> latency_core::Result<Predictor> {
-        let mut builder = Predictor::builder();
-        if let Some(model) = &self.model {
-            builder = builder.file(model);
+    pub fn load_models(&self) -> latency_core::Result<Models> {
+        let source = self.model.clone().map_or(Source::Bundled, Source::File);
+        let mut models = Models::new(source.load(self.sessions)?, source);
+        for (name, path) in &self.models {
+            let source = Source::File(path.clone());
+            models = models.with(name, source.load(self.sessions)?, source);
         }
-        if let Some(sessions) = self.sessions {
-            builder = builder.sessions(sessions.get());
-        }
-        builder.build()
+        Ok(models.with_sessions(self.sessions))
     }
 
     pub(crate) fn rocket(&self) -> rocket::Config {
@@ -230,6 +343,9 @@ impl Config {
             // Our own logger decides; this is for programs that start Rocket without it, such as tests.
             log_level: LogLevel::Off,
             limits: Limits::default().limit("bytes", self.max_body_bytes.bytes()),
+            // Rocket believes any client's X-Real-IP; `client` says where a request comes from.
+            ip_header: None,
+            tls: self.tls.as_ref().map(Tls::rocket),
             ..rocket::Config::default()
         };
         if let Some(secret_key) = &self.secret_key {
@@ -242,6 +358,64 @@ impl Config {
 struct Lookup<F>(F);
 
 impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        (self.0)(name).map(PathBuf::from)
+    }
+
+    fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {
+        let name = "LATENCY_REQUIRE_TOKEN";
+        let required = self.parse(name, |_| true)?.unwrap_or_default();
+        if required == RequireToken::Predict && !has_tokens {
+            let message = "found predict without any tokens; set LATENCY_TOKENS_FILE, or nobody can predict";
+            return Err(ConfigError::new(name, message));
+        }
+        Ok(required)
+    }
+
+    fn limits(&self) -> Result<limits::Settings, ConfigError> {
+        let default = limits::Settings::default();
+        let million = |number: &NonZeroU32| number.get() <= 1_000_000;
+        let name = "LATENCY_RATE_LIMIT";
+        let off = self.text(name)?.is_some_and(|text| text.trim() == "off");
+        Ok(limits::Settings {
+            concurrency: self.parse("LATENCY_MAX_CONCURRENCY", |number| (1..=100_000).contains(number))?,
+            rate: if off { None } else { self.parse(name, million)? },
+            burst: self.parse("LATENCY_RATE_BURST", million)?,
+            body_timeout: self
+                .parse("LATENCY_BODY_TIMEOUT", |seconds| (1..=3600).contains(seconds))?
+                .map_or(default.body_timeout, Duration::from_secs),
+        })
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+        let [certificate, key, authorities] =
+            ["LATENCY_TLS_CERT", "LATENCY_TLS_KEY", "LATENCY_TLS_CLIENT_CA"].map(|name| self.path(name));
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Tls::read(&certificate, &key, authorities.as_deref())
+                .map(Some)
+                .map_err(|(variable, message)| ConfigError::new(variable, message)),
+            (None, None) if authorities.is_none() => Ok(None),
+            (certificate, _) => {
+                let missing = if certificate.is_none() { "LATENCY_TLS_CERT" } else { "LATENCY_TLS_KEY" };
+                Err(ConfigError::new(
+                    missing,
+                    format!("found none; allowed: {}, since the others are set", allowed(missing)),
+                ))
+            }
+        }
+    }
+
+    /// Parts between commas.
+    fn list<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, ConfigError> {
+        let Some(text) = self.text(name)? else { return Ok(Vec::new()) };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| {
+                parse(part).ok_or_else(|| ConfigError::new(name, format!("found {part:?}; allowed: {}", allowed(name))))
+            })
+            .collect()
+    }
+
     fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         (self.0)(name)
             .map(OsString::into_string)
@@ -258,16 +432,37 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
     }
 }
 
+/// `name=path,name=path`.
+fn named_models(text: &str) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for part in parts {
+        let fits = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        match part.split_once('=').map(|(name, path)| (name.trim(), path.trim())) {
+            Some((name, path)) if fits(name) && !path.is_empty() && found.iter().all(|(other, _)| other != name) => {
+                found.push((name.to_owned(), path.into()));
+            }
+            _ => {
+                let message = format!("found {part:?}; allowed: {}, each name once", allowed("LATENCY_MODELS"));
+                return Err(ConfigError::new("LATENCY_MODELS", message));
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn allowed(name: &str) -> &'static str {
     VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.allowed)
 }
 
-fn secret_key(text: &str) -> Result<SecretKey, ConfigError> {
+fn secret_key(name: &str, text: &str) -> Result<SecretKey, ConfigError> {
     const BASE64: GeneralPurpose = GeneralPurpose::new(
         &STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    let weak = |found: String| Err(ConfigError::new("SECRET_KEY", format!("found {found}; {SECRET_CURE}")));
+    let weak = |found: String| Err(ConfigError::new(name, format!("found {found}; {SECRET_CURE}")));
     // `openssl` breaks long keys into lines.
     let text: String = text.split_ascii_whitespace().collect();
     if text == KNOWN_SECRET {

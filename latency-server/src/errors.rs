@@ -10,6 +10,8 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Request, catch, catchers};
 use serde::Serialize;
 
+use crate::gate::Refused;
+
 /// Attaches the catchers.
 pub fn stage() -> AdHoc {
     AdHoc::on_ignite("errors", |rocket| async { rocket.register("/", catchers![uncaught]) })
@@ -27,7 +29,7 @@ pub fn json(value: &impl Serialize) -> Result<Json, Failure> {
 }
 
 /// What a caller gets to see of an error, with the status it is sent under.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Failure {
     #[serde(skip)]
     pub status: Status,
@@ -37,14 +39,20 @@ pub struct Failure {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<usize>,
     pub message: Cow<'static, str>,
-    /// The methods that the path does answer.
+    /// What else it says, such as `Retry-After`.
     #[serde(skip)]
-    pub allow: Option<String>,
+    pub headers: Vec<Header<'static>>,
 }
 
 impl Failure {
     pub fn new(status: Status, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, field: None, row: None, message: message.into(), allow: None }
+        Self { status, code, field: None, row: None, message: message.into(), headers: Vec::new() }
+    }
+
+    /// With one more header.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push(Header::new(name, value));
+        self
     }
 
     pub fn internal() -> Self {
@@ -86,8 +94,8 @@ impl<'r> Responder<'r, 'static> for Failure {
         let body = serde_json::to_vec(&ErrorBody { error: &self }).map_err(|_| Status::InternalServerError)?;
         let mut response = Response::build();
         response.status(self.status).header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
-        if let Some(methods) = self.allow {
-            response.header(Header::new("Allow", methods));
+        for header in self.headers {
+            response.header(header);
         }
         response.ok()
     }
@@ -95,17 +103,18 @@ impl<'r> Responder<'r, 'static> for Failure {
 
 #[catch(default)]
 fn uncaught(status: Status, request: &Request<'_>) -> Failure {
+    if let Refused(Some(failure)) = request.local_cache(Refused::default) {
+        return failure.clone();
+    }
     match status {
         // Rocket answers 404 to a wrong method as well.
         Status::NotFound => match methods(request) {
-            Some(methods) => Failure {
-                allow: Some(methods.clone()),
-                ..Failure::new(
-                    Status::MethodNotAllowed,
-                    "METHOD_NOT_ALLOWED",
-                    format!("found {}; allowed here: {methods}", request.method()),
-                )
-            },
+            Some(methods) => Failure::new(
+                Status::MethodNotAllowed,
+                "METHOD_NOT_ALLOWED",
+                format!("found {}; allowed here: {methods}", request.method()),
+            )
+            .with_header("Allow", methods),
             None => Failure::new(status, "NOT_FOUND", format!("there is nothing here; allowed: {}", paths(request))),
         },
         Status { code: 400..500, .. } => Failure::new(

@@ -1,15 +1,17 @@
-//! `GET /health`: whether the server runs. Cheap, since it is asked all the time.
+//! `GET /health`: whether the server runs; `GET /ready`: whether it can answer. Both are asked all the time, and cheap.
 
-use latency_core::{ModelTag, Predictor};
+use latency_core::{ModelTag, Row};
 use rocket::fairing::AdHoc;
+use rocket::http::Status;
 use rocket::{State, get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
+use crate::models::Models;
 
 /// Attaches the route.
 pub fn stage() -> AdHoc {
-    AdHoc::on_ignite("health", |rocket| async { rocket.mount("/", routes![health]) })
+    AdHoc::on_ignite("health", |rocket| async { rocket.mount("/", routes![health, ready]) })
 }
 
 #[derive(Serialize)]
@@ -19,6 +21,26 @@ struct Health<'a> {
 }
 
 #[get("/health")]
-fn health(predictor: &State<Predictor>) -> Result<Json, Failure> {
-    json(&Health { status: "ok", model: predictor.model_info().tag() })
+fn health(models: &State<Models>) -> Result<Json, Failure> {
+    json(&Health { status: "ok", model: models.default_slot().served().predictor.model_info().tag() })
+}
+
+/// Every model predicts one of its golden rows.
+#[get("/ready")]
+fn ready(models: &State<Models>) -> Result<Json, Failure> {
+    for slot in models.slots() {
+        let served = slot.served();
+        let golden = served.predictor.schema().golden.first();
+        let row =
+            golden.map(|golden| golden.row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Row>());
+        if let Some(Err(error)) = row.map(|row| served.predictor.predict(&row)) {
+            log::error!("not ready: the model {} cannot predict: {error:?}", slot.name());
+            return Err(Failure::new(
+                Status::ServiceUnavailable,
+                "NOT_READY",
+                format!("the model {} cannot predict at the moment; the log says why", slot.name()),
+            ));
+        }
+    }
+    json(&Health { status: "ready", model: models.default_slot().served().predictor.model_info().tag() })
 }

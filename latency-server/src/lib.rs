@@ -2,34 +2,54 @@
 //!
 //! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket()`] attaches them.
 
+mod admin;
+mod auth;
 mod body;
+mod client;
 pub mod config;
+pub mod cors;
 mod errors;
+pub mod gate;
 mod headers;
 mod health;
+pub mod limits;
 mod logging;
-mod model;
+mod model_info;
+pub mod models;
+mod pace;
 mod page;
 mod predict;
+mod reload;
+mod session;
 pub mod start;
+pub mod tls;
+pub mod tokens;
 
-use latency_core::Predictor;
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 
 pub use config::{Config, ConfigError};
+pub use models::Models;
 
-/// The server, ready to launch, around a model that is loaded already: see [`Config::load_predictor`].
+/// The server, ready to launch, around models that are loaded already: see [`Config::load_models`].
 ///
 /// Rocket's own files and variables (`Rocket.toml`, `ROCKET_*`) have no say: [`Config`] is all there is.
 #[must_use]
-pub fn rocket(config: &Config, predictor: Predictor) -> Rocket<Build> {
+pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
+    config.tls.iter().for_each(tls::Tls::warn_if_open_to_all);
     rocket::custom(Figment::from(config.rocket()))
-        .manage(predictor)
+        .manage(models)
+        .attach(client::stage(config.trusted_proxies.clone(), config.tls.is_some()))
+        .attach(cors::stage(config.cors_origins.clone()))
         .attach(headers::stage())
+        .attach(auth::stage(config.tokens.clone()))
+        .attach(limits::stage(config.limits, config.max_body_bytes))
+        .attach(gate::stage(config.require_token))
         .attach(errors::stage())
         .attach(health::stage())
-        .attach(model::stage())
+        .attach(model_info::stage())
         .attach(predict::stage(config.max_body_bytes))
         .attach(page::stage())
+        .attach(reload::stage())
+        .attach(admin::stage())
 }

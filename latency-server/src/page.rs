@@ -12,7 +12,9 @@ use rocket::{State, get, routes};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
+use crate::admin;
 use crate::errors::Failure;
+use crate::models::Models;
 
 const TEMPLATE: &str = "page.html";
 
@@ -28,6 +30,7 @@ pub fn stage() -> AdHoc {
             .manage(Suggestions::new())
             .attach(Template::try_custom(|engines| {
                 engines.tera.add_raw_template(TEMPLATE, include_str!("../templates/page.html"))?;
+                engines.tera.add_raw_template(admin::TEMPLATE, include_str!("../templates/admin.html"))?;
                 Ok(())
             }))
             .mount("/", routes![page, style, icon])
@@ -64,9 +67,11 @@ fn page(
     dst: Option<&str>,
     src_access: Option<&str>,
     dst_access: Option<&str>,
-    predictor: &State<Predictor>,
+    models: &State<Models>,
     suggestions: &State<Suggestions>,
 ) -> (Status, Template) {
+    let served = models.default_slot().served();
+    let predictor = &served.predictor;
     let mut ends =
         [End::new("src", "From", src, src_access, predictor), End::new("dst", "To", dst, dst_access, predictor)];
     let asked = src.is_some() || dst.is_some();

@@ -7,13 +7,14 @@ use latency_core::{ModelTag, Prediction, Predictor, Row};
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
 use rocket::tokio::task::spawn_blocking;
-use rocket::{State, post, routes};
+use rocket::{post, routes};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::body::{Body, MaxBodyBytes};
 use crate::errors::{ErrorBody, Failure, Json, json};
+use crate::models::Model;
 
 /// The most rows in one request.
 const MAX_ROWS: usize = 100_000;
@@ -35,14 +36,13 @@ pub fn stage(max_body_bytes: u64) -> AdHoc {
 }
 
 #[post("/predict", data = "<body>")]
-async fn predict(body: Result<Body, Failure>, predictor: &State<Predictor>) -> Result<Json, Failure> {
-    let Body(text) = body?;
+async fn predict(body: Result<Body, Failure>, model: Result<Model, Failure>) -> Result<Json, Failure> {
+    let (Body(text), model) = (body?, model?);
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
         // Microseconds: not worth another thread.
-        return predict_one(predictor, &text);
+        return predict_one(&model, &text);
     }
-    let predictor = Predictor::clone(predictor);
-    spawn_blocking(move || predict_many(&predictor, &text)).await.unwrap_or_else(|error| {
+    spawn_blocking(move || predict_many(&model, &text)).await.unwrap_or_else(|error| {
         log::error!("a batch was not finished: {error}");
         Err(Failure::internal())
     })

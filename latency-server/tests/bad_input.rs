@@ -141,7 +141,7 @@ fn a_bad_row_alone() {
 fn every_kind_of_error_that_can_arise_is_caused_here() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
     let config = Config { model: Some(own), ..config() };
-    let client = Client::untracked(latency_server::rocket(&config, config.load_predictor().unwrap())).unwrap();
+    let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     let mut caused: BTreeSet<_> = ROWS.iter().map(|(_, code, ..)| *code).collect();
     for (body, status, code, words) in [
         (r#"{"src": "London", "dst": "Tokyo"}"#, 400, "UNSUPPORTED", "knows no places; give its fields by name: hops"),

@@ -43,11 +43,22 @@ fn variables_are_read() {
             ("LATENCY_LOG_LEVEL", "INFO"),
             ("LATENCY_MAX_BODY_BYTES", "1024"),
             ("LATENCY_SESSIONS", "3"),
+            ("LATENCY_CORS_ORIGINS", "https://app.example, http://localhost:3000"),
+            ("LATENCY_TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8, fd00::/8"),
+            ("LATENCY_RATE_LIMIT", "100"),
+            ("LATENCY_RATE_BURST", "200"),
+            ("LATENCY_MAX_CONCURRENCY", "7"),
+            ("LATENCY_BODY_TIMEOUT", "5"),
             ("SECRET_KEY", KEY),
         ],
         true,
     )
     .unwrap();
+    assert_eq!((config.cors_origins.len(), config.trusted_proxies.len()), (2, 3));
+    let limits = config.limits;
+    assert_eq!((limits.concurrency, limits.body_timeout.as_secs()), (Some(7), 5));
+    assert_eq!((limits.rate.unwrap().get(), limits.burst.unwrap().get()), (100, 200));
+    assert_eq!(read(&[("LATENCY_RATE_LIMIT", "off")], false).unwrap().limits.rate, None);
     assert_eq!(config.model.as_deref(), Some(Path::new("/models/own.onnx")));
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
@@ -71,12 +82,53 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("LATENCY_SESSIONS", "0", "1 to 1024"),
         ("LATENCY_SESSIONS", "1025", "1 to 1024"),
         ("LATENCY_SESSIONS", "2.5", "1 to 1024"),
+        ("LATENCY_REQUIRE_TOKEN", "all", "off; predict"),
+        ("LATENCY_CORS_ORIGINS", "*", "https://app.example"),
+        ("LATENCY_CORS_ORIGINS", "https://app.example/", "https://app.example"),
+        ("LATENCY_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
+        ("LATENCY_TRUSTED_PROXIES", "proxy", "10.0.0.0/8"),
+        ("LATENCY_RATE_LIMIT", "0", "1 to 1000000, or off"),
+        ("LATENCY_RATE_BURST", "off", "1 to 1000000"),
+        ("LATENCY_MAX_CONCURRENCY", "0", "1 to 100000"),
+        ("LATENCY_BODY_TIMEOUT", "0", "1 to 3600"),
     ] {
         let error = read(&[(name, value)], false).unwrap_err();
         assert_eq!(error.variable, name);
         let text = error.to_string();
         assert!(text.starts_with(&format!("{name}: found {value:?}; allowed: ")) && text.contains(allowed), "{text}");
     }
+}
+
+#[test]
+fn what_belongs_together_is_set_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let (text, tokens) = (folder.path().join("text"), folder.path().join("tokens"));
+    std::fs::write(&text, "no certificate").unwrap();
+    std::fs::write(&tokens, "ci admin secret-token").unwrap();
+    let (text, tokens) = (text.to_str().unwrap(), tokens.to_str().unwrap());
+    for (variables, name, words) in [
+        (&[("LATENCY_REQUIRE_TOKEN", "predict")][..], "LATENCY_REQUIRE_TOKEN", "set LATENCY_TOKENS_FILE"),
+        (&[("LATENCY_TOKENS_FILE", "/nowhere/tokens")], "LATENCY_TOKENS_FILE", "cannot be read"),
+        (&[("LATENCY_TOKENS_FILE", tokens)], "LATENCY_TOKENS_FILE", "line 1: found something else than 64"),
+        (&[("LATENCY_TLS_CERT", text)], "LATENCY_TLS_KEY", "found none; allowed: path of a PEM file"),
+        (&[("LATENCY_TLS_KEY", text)], "LATENCY_TLS_CERT", "found none"),
+        (&[("LATENCY_TLS_CLIENT_CA", text)], "LATENCY_TLS_CERT", "found none"),
+        (&[("LATENCY_TLS_CERT", text), ("LATENCY_TLS_KEY", text)], "LATENCY_TLS_CERT", "found no CERTIFICATE"),
+        (&[("LATENCY_TLS_CERT", "/nowhere/cert"), ("LATENCY_TLS_KEY", text)], "LATENCY_TLS_CERT", "cannot be read"),
+    ] {
+        let error = read(variables, false).unwrap_err();
+        assert_eq!(error.variable, name, "{error}");
+        assert!(error.message.contains(words) && !error.message.contains("secret-token"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_may_have_rockets_name() {
+    assert!(read(&[("ROCKET_SECRET_KEY", KEY)], true).unwrap().secret_key.is_some());
+    let error = read(&[("ROCKET_SECRET_KEY", "c2hvcnQ=")], true).unwrap_err();
+    assert_eq!(error.variable, "ROCKET_SECRET_KEY");
+    // The other one wins, and must be good.
+    assert!(read(&[("SECRET_KEY", "c2hvcnQ="), ("ROCKET_SECRET_KEY", KEY)], true).is_err());
 }
 
 #[test]
@@ -215,8 +267,10 @@ fn document(path: &str) -> String {
 #[test]
 fn the_documents_list_every_variable() {
     let guide = document("docs/server.md");
-    let rows: Vec<_> =
-        guide.lines().filter(|line| line.starts_with("| `LATENCY_") || line.starts_with("| `SECRET_")).collect();
+    let rows: Vec<_> = guide
+        .lines()
+        .filter(|line| ["LATENCY_", "SECRET_", "ROCKET_"].iter().any(|start| line.starts_with(&format!("| `{start}"))))
+        .collect();
     let expected: Vec<_> = VARIABLES
         .iter()
         .map(|variable| {

@@ -5,11 +5,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 use latency_core::Predictor;
 use latency_server::Config;
+use latency_server::models::{Models, Source};
+use latency_server::tokens::{self, Scopes, Tokens};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
 use rocket::local::blocking::{Client, LocalResponse};
@@ -17,7 +20,7 @@ use rocket::tokio::runtime::Runtime;
 use serde_json::Value;
 
 pub static PREDICTOR: LazyLock<Predictor> =
-    LazyLock::new(|| Config::default().load_predictor().expect("the bundled model loads"));
+    LazyLock::new(|| Source::Bundled.load(None).expect("the bundled model loads"));
 
 thread_local! {
     static CLIENT: &'static Client = Box::leak(Box::new(client(&config())));
@@ -33,8 +36,13 @@ pub fn config() -> Config {
     Config { secret_key: Some(SecretKey::derive_from(b"only for the tests of this server")), ..Config::default() }
 }
 
+/// The bundled model alone.
+pub fn models() -> Models {
+    Models::new(PREDICTOR.clone(), Source::Bundled)
+}
+
 pub fn client(config: &Config) -> Client {
-    Client::untracked(latency_server::rocket(config, PREDICTOR.clone())).expect("the server ignites")
+    Client::untracked(latency_server::rocket(config, models())).expect("the server ignites")
 }
 
 /// Sends this body to `/predict`; status and answer.
@@ -50,21 +58,26 @@ pub fn json(response: LocalResponse<'_>) -> Value {
 
 /// A server on a free port of the loopback interface. It stops when this is dropped.
 pub struct Server {
-    address: SocketAddr,
+    pub address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl Server {
     pub fn start(config: Config) -> Self {
+        Self::with(config, models())
+    }
+
+    pub fn with(config: Config, models: Models) -> Self {
         let runtime = Runtime::new().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let rocket = latency_server::rocket(&Config { port: 0, ..config }, PREDICTOR.clone()).attach(
-            AdHoc::on_liftoff("port", move |rocket| {
+        let rocket = latency_server::rocket(&Config { port: 0, ..config }, models).attach(AdHoc::on_liftoff(
+            "port",
+            move |rocket| {
                 Box::pin(async move {
                     let _ = sender.send(SocketAddr::new(rocket.config().address, rocket.config().port));
                 })
-            }),
-        );
+            },
+        ));
         runtime.spawn(async {
             let _ = rocket.launch().await;
         });
@@ -101,6 +114,12 @@ impl Connection {
         self.answer(true)
     }
 
+    /// With these lines of the head, each with its line end.
+    pub fn get(&mut self, path: &str, lines: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes());
+        self.answer(true)
+    }
+
     pub fn head(&mut self, path: &str) -> Answer {
         self.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         self.answer(false)
@@ -108,6 +127,12 @@ impl Connection {
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    pub fn read(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     pub fn answer(&mut self, with_body: bool) -> Answer {
@@ -128,14 +153,53 @@ impl Connection {
         let headers: Vec<_> = lines.iter().skip(1).filter_map(header).collect();
         let length =
             headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
-        let mut body = vec![0; if with_body { length } else { 0 }];
-        self.0.read_exact(&mut body).unwrap();
+        let body = self.read(if with_body { length } else { 0 });
         Answer { status, headers, body }
     }
 }
 
 impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
+}
+
+/// A file of tokens, and what its lines know: somebody for each scope.
+pub struct TokenFile {
+    _folder: tempfile::TempDir,
+    pub path: PathBuf,
+    pub admin: String,
+    pub predict: String,
+}
+
+impl TokenFile {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let (admin, admin_line) = tokens::make("operator", "admin".parse().unwrap()).unwrap();
+        let (predict, predict_line) = tokens::make("caller", Scopes::PREDICT).unwrap();
+        std::fs::write(&path, format!("{admin_line}\n{predict_line}\n")).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        Self { _folder: folder, path, admin, predict }
+    }
+
+    pub fn tokens(&self) -> Tokens {
+        Tokens::open(&self.path).unwrap()
+    }
+}
+
+/// A model file whose bytes, and so whose version, differ with the number, and nothing else does.
+pub fn write_variant(path: &Path, number: u8) {
+    static BUNDLED: LazyLock<Vec<u8>> =
+        LazyLock::new(|| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/latency.onnx")).unwrap());
+    // The field `doc_string` of an ONNX model, once more: the last one counts.
+    let bytes = [BUNDLED.as_slice(), &[0x32, 1, b'a' + number]].concat();
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes).unwrap();
+    std::fs::rename(new, path).unwrap();
 }

@@ -1,12 +1,15 @@
 //! `GET /model_info`: which model answers, what it takes and what it gives.
 
+use latency_core::ModelInfo;
 use latency_core::schema::Field;
-use latency_core::{ModelInfo, Predictor};
 use rocket::fairing::AdHoc;
-use rocket::{State, get, routes};
+use rocket::{get, routes};
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::errors::{Failure, Json, json};
+use crate::models::{Asked, Counts, Reload};
 
 /// Attaches the route.
 pub fn stage() -> AdHoc {
@@ -19,6 +22,22 @@ struct Info<'a> {
     model: &'a ModelInfo,
     fields: &'a [Field],
     outputs: Vec<&'static Output>,
+    /// Under which name it is served: `?model=`.
+    served_as: &'a str,
+    /// Where it is loaded from: `bundled`, `file`.
+    source: &'static str,
+    /// Since when it answers, RFC 3339.
+    since: String,
+    reloads: Reloads,
+}
+
+/// How often it was loaded again, and how the last attempt ended.
+#[derive(Serialize)]
+struct Reloads {
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Reload>,
 }
 
 /// A number of a prediction.
@@ -75,8 +94,19 @@ const OUTPUTS: [Output; 7] = [
 ];
 
 #[get("/model_info")]
-fn model_info(predictor: &State<Predictor>) -> Result<Json, Failure> {
-    let schema = predictor.schema();
+fn model_info(asked: Result<Asked, Failure>) -> Result<Json, Failure> {
+    let Asked(slot) = asked?;
+    let served = slot.served();
+    let schema = served.predictor.schema();
     let outputs = OUTPUTS.iter().filter(|output| !output.geographic || schema.coordinates.is_some()).collect();
-    json(&Info { model: predictor.model_info(), fields: &schema.fields, outputs })
+    let (counts, last) = slot.reloads();
+    json(&Info {
+        model: served.predictor.model_info(),
+        fields: &schema.fields,
+        outputs,
+        served_as: slot.name(),
+        source: slot.source().kind(),
+        since: OffsetDateTime::from(served.since).format(&Rfc3339).unwrap_or_default(),
+        reloads: Reloads { counts, last },
+    })
 }

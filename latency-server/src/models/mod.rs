@@ -1,0 +1,168 @@
+//! The models that answer: one by default, others by name. Each can be exchanged while it answers.
+
+mod reload;
+mod source;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use latency_core::Predictor;
+use rocket::Request;
+use rocket::http::Status;
+use rocket::outcome::Outcome;
+use rocket::request::{self, FromRequest};
+
+use crate::errors::Failure;
+
+pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult};
+pub use source::Source;
+
+/// Every model that is served.
+#[derive(Debug)]
+pub struct Models {
+    default: String,
+    slots: BTreeMap<String, Arc<Slot>>,
+}
+
+/// A name under which a model answers, and whichever model that is at the moment.
+#[derive(Debug)]
+pub struct Slot {
+    name: String,
+    source: Source,
+    sessions: Option<NonZeroUsize>,
+    current: ArcSwap<Served>,
+    history: reload::History,
+}
+
+/// A loaded model that answers. Requests hold on to it, so that it is freed when the last of them ends.
+#[derive(Debug)]
+pub struct Served {
+    /// The model.
+    pub predictor: Predictor,
+    /// Since when it answers.
+    pub since: SystemTime,
+}
+
+impl Models {
+    /// Serves this model by default, under its own name; `source` is where it is loaded from again.
+    #[must_use]
+    pub fn new(predictor: Predictor, source: Source) -> Self {
+        let name = predictor.model_info().name.clone();
+        let slot = Slot::new(name.clone(), predictor, source, None);
+        Self { default: name.clone(), slots: BTreeMap::from([(name, Arc::new(slot))]) }
+    }
+
+    /// Serves another model under this name, beside the default one.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, predictor: Predictor, source: Source) -> Self {
+        let name = name.into();
+        self.slots.insert(name.clone(), Arc::new(Slot::new(name, predictor, source, None)));
+        self
+    }
+
+    /// Loads every model with this many sessions from now on; none for one per core.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Option<NonZeroUsize>) -> Self {
+        for slot in self.slots.values_mut().filter_map(Arc::get_mut) {
+            slot.sessions = sessions;
+        }
+        self
+    }
+
+    /// The one that answers requests that name none.
+    ///
+    /// # Panics
+    /// Never: it is there from the beginning.
+    #[must_use]
+    pub fn default_slot(&self) -> &Arc<Slot> {
+        &self.slots[&self.default]
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<&Arc<Slot>> {
+        self.slots.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.values()
+    }
+
+    /// The one that a request names by `?model=`, or the default one.
+    pub(crate) fn asked(&self, name: Option<&str>) -> Result<&Arc<Slot>, Failure> {
+        let Some(name) = name else { return Ok(self.default_slot()) };
+        self.slot(name).ok_or_else(|| {
+            let allowed: Vec<_> = self.slots.keys().map(String::as_str).collect();
+            let message = format!("found {name:?}; allowed: {}", allowed.join(", "));
+            Failure { field: Some("model".to_owned()), ..Failure::new(Status::NotFound, "UNKNOWN_MODEL", message) }
+        })
+    }
+}
+
+impl Slot {
+    fn new(name: String, predictor: Predictor, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+        let current = ArcSwap::from_pointee(Served { predictor, since: SystemTime::now() });
+        Self { name, source, sessions, current, history: reload::History::default() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its model is loaded from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The model that answers now.
+    #[must_use]
+    pub fn served(&self) -> Arc<Served> {
+        self.current.load_full()
+    }
+}
+
+/// The slot that a request asks, by `?model=name` or by saying nothing.
+pub(crate) struct Asked(pub Arc<Slot>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Asked {
+    type Error = Failure;
+
+    async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
+        let name = request.query_value::<&str>("model").and_then(std::result::Result::ok);
+        let Some(models) = request.rocket().state::<Models>() else {
+            return Outcome::Error((Status::InternalServerError, Failure::internal()));
+        };
+        match models.asked(name) {
+            Ok(slot) => Outcome::Success(Self(Arc::clone(slot))),
+            Err(failure) => Outcome::Error((failure.status, failure)),
+        }
+    }
+}
+
+/// The model that a request asks.
+pub(crate) struct Model(pub Arc<Served>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Model {
+    type Error = Failure;
+
+    async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
+        request.guard::<Asked>().await.map(|Asked(slot)| Self(slot.served()))
+    }
+}
+
+impl std::ops::Deref for Model {
+    type Target = Predictor;
+
+    fn deref(&self) -> &Predictor {
+        &self.0.predictor
+    }
+}

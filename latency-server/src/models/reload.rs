@@ -1,0 +1,154 @@
+//! Exchanging a model while it answers: load, check, warm up, swap. Whatever fails leaves the old one as it was.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use latency_core::{Predictor, Row};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Served, Slot};
+use crate::logging::AUDIT;
+
+/// How an attempt to load a model again ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Result {
+    /// Another model answers now.
+    Swapped,
+    /// It is the same file, to the byte: nothing was done.
+    Unchanged,
+    /// The old model goes on.
+    Failed,
+}
+
+/// An attempt to load a model again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reload {
+    /// When it ended, RFC 3339.
+    pub at: String,
+    /// Who asked for it.
+    pub by: String,
+    /// How it ended.
+    pub result: Result,
+    /// The version that answered before.
+    pub from: String,
+    /// The version that answers now.
+    pub to: String,
+    /// Why it failed: the code of the error; its words may name files of this machine, and go to the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+}
+
+/// How many attempts ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// With another model.
+    pub swapped: u64,
+    /// With the same one.
+    pub unchanged: u64,
+    /// With an error.
+    pub failed: u64,
+}
+
+/// Why there was no attempt, or a failed one.
+#[derive(Debug)]
+pub enum ReloadError {
+    /// Another one is under way.
+    Busy,
+    /// The model cannot be used; the old one goes on.
+    Model(latency_core::Error),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct History {
+    busy: AtomicBool,
+    record: Mutex<(Counts, Option<Reload>)>,
+}
+
+impl Slot {
+    /// Loads the model again, and lets it answer if all is well with it. Blocks while it loads, which requests do not notice.
+    /// `by` says who asked, for the log.
+    ///
+    /// # Errors
+    /// If another attempt is under way, or the model cannot be used.
+    pub fn reload(&self, by: &str) -> std::result::Result<Reload, ReloadError> {
+        if self.history.busy.swap(true, Ordering::AcqRel) {
+            return Err(ReloadError::Busy);
+        }
+        // Also if loading panics.
+        let _free = Free(&self.history.busy);
+        let before = self.served();
+        let from = before.predictor.model_info();
+        let loaded = self.source().load(self.sessions).and_then(warmed_up);
+        let (result, to, error) = match &loaded {
+            Ok(predictor) if predictor.model_info().sha256 == from.sha256 => {
+                (Result::Unchanged, from.version.clone(), None)
+            }
+            Ok(predictor) => (Result::Swapped, predictor.model_info().version.clone(), None),
+            Err(error) => (Result::Failed, from.version.clone(), Some(error.code())),
+        };
+        let at = OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).unwrap_or_default();
+        let reload = Reload { at, by: by.to_owned(), result, from: from.version.clone(), to, error };
+        self.history.note(&reload);
+        let (name, source) = (self.name(), self.source());
+        match loaded {
+            Ok(predictor) if result == Result::Swapped => {
+                self.current.store(Arc::new(Served { predictor, since: SystemTime::now() }));
+                log::warn!(target: AUDIT, "model {name}: swapped {} for {} from {source}, by {by}", reload.from, reload.to);
+                Ok(reload)
+            }
+            Ok(_) => {
+                log::warn!(target: AUDIT, "model {name}: {} is unchanged in {source}, by {by}", reload.to);
+                Ok(reload)
+            }
+            Err(error) => {
+                log::error!(target: AUDIT, "model {name}: {} goes on, {source} cannot be used, by {by}: {error:?}", reload.to);
+                Err(ReloadError::Model(error))
+            }
+        }
+    }
+
+    /// How many attempts ended how, and the last one.
+    #[must_use]
+    pub fn reloads(&self) -> (Counts, Option<Reload>) {
+        self.history.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl History {
+    fn note(&self, reload: &Reload) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        match reload.result {
+            Result::Swapped => record.0.swapped += 1,
+            Result::Unchanged => record.0.unchanged += 1,
+            Result::Failed => record.0.failed += 1,
+        }
+        record.1 = Some(reload.clone());
+    }
+}
+
+struct Free<'a>(&'a AtomicBool);
+
+impl Drop for Free<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The golden rows were checked already; they are predicted once more as requests will be, so that the first request finds
+/// everything in place.
+fn warmed_up(predictor: Predictor) -> latency_core::Result<Predictor> {
+    let rows: Vec<_> = predictor
+        .schema()
+        .golden
+        .iter()
+        .map(|golden| golden.row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Row>())
+        .collect();
+    for row in &rows {
+        predictor.predict(row)?;
+    }
+    Ok(predictor)
+}

@@ -1,0 +1,55 @@
+//! Where a model is loaded from.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use latency_core::{Predictor, PredictorBuilder};
+
+/// Where a model is loaded from, at the start and whenever it is loaded again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It is part of the program.
+    Bundled,
+    /// A file that `latency train` wrote.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Loads it, and checks it against the golden rows that it holds.
+    ///
+    /// # Errors
+    /// Those of [`PredictorBuilder::build`].
+    pub fn load(&self, sessions: Option<NonZeroUsize>) -> latency_core::Result<Predictor> {
+        let builder = match self {
+            Self::Bundled => Predictor::builder(),
+            Self::File(path) => Predictor::builder().file(path),
+        };
+        with_sessions(builder, sessions).build()
+    }
+
+    /// What kind of place it is, for those who may not know paths of this machine.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bundled => "bundled",
+            Self::File(_) => "file",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("the bundled model"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+fn with_sessions(builder: PredictorBuilder, sessions: Option<NonZeroUsize>) -> PredictorBuilder {
+    match sessions {
+        Some(sessions) => builder.sessions(sessions.get()),
+        None => builder,
+    }
+}

@@ -1,0 +1,73 @@
+//! `POST /reload_model` (and `GET`, as it was promised once): loads a model again and lets it answer.
+
+use std::sync::Arc;
+
+use latency_core::ModelTag;
+use rocket::fairing::AdHoc;
+use rocket::http::Status;
+use rocket::tokio::task::spawn_blocking;
+use rocket::{get, head, post, routes};
+use serde::Serialize;
+
+use crate::auth::{Admin, OwnSite};
+use crate::errors::{Failure, Json, json};
+use crate::models::{Asked, Reload, ReloadError, Slot};
+
+/// Attaches the routes.
+pub fn stage() -> AdHoc {
+    AdHoc::on_ignite("reload", |rocket| async { rocket.mount("/", routes![get_reload, head_reload, post_reload]) })
+}
+
+#[derive(Serialize)]
+struct Reloaded<'a> {
+    reload: Reload,
+    model: ModelTag<'a>,
+}
+
+#[post("/reload_model")]
+async fn post_reload(admin: Result<Admin, Failure>, asked: Result<Asked, Failure>) -> Result<Json, Failure> {
+    answer(admin?, asked?).await
+}
+
+#[get("/reload_model")]
+async fn get_reload(
+    own_site: Result<OwnSite, Failure>,
+    admin: Result<Admin, Failure>,
+    asked: Result<Asked, Failure>,
+) -> Result<Json, Failure> {
+    own_site?;
+    answer(admin?, asked?).await
+}
+
+/// Rocket would have it answered as `GET`, and change a model for somebody who only wants to look.
+#[head("/reload_model")]
+fn head_reload() -> Failure {
+    Failure::new(Status::MethodNotAllowed, "METHOD_NOT_ALLOWED", "found HEAD; allowed here: GET, POST")
+        .with_header("Allow", "GET, POST")
+}
+
+async fn answer(admin: Admin, Asked(slot): Asked) -> Result<Json, Failure> {
+    let reload = reload(Arc::clone(&slot), admin.by).await?;
+    json(&Reloaded { reload, model: slot.served().predictor.model_info().tag() })
+}
+
+/// Loads the model again, beside the threads that answer requests.
+pub(crate) async fn reload(slot: Arc<Slot>, by: String) -> Result<Reload, Failure> {
+    let reloaded = spawn_blocking(move || slot.reload(&by)).await.map_err(|error| {
+        log::error!("a reload was not finished: {error}");
+        Failure::internal()
+    })?;
+    reloaded.map_err(|error| match error {
+        ReloadError::Busy => Failure::new(
+            Status::Conflict,
+            "RELOAD_IN_PROGRESS",
+            "this model is being loaded already; GET /model_info says how that ended",
+        ),
+        // Whatever is wrong with the file, it is no mistake in the request; the words are in the log.
+        ReloadError::Model(error) => Failure::new(
+            Status::InternalServerError,
+            error.code(),
+            "the model cannot be used, and the one from before goes on; the log says why",
+        ),
+    })
+}

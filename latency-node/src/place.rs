@@ -41,11 +41,7 @@ pub fn suggest_places<'env>(env: &'env Env, prefix: Unknown<'_>, limit: Unknown<
 }
 
 /// Every cloud region that is known by name, provider by provider, or those of one provider: candidates to rank.
-#[napi(
-    catch_unwind,
-    ts_args_type = "provider?: Provider",
-    ts_return_type = "(Place & { kind: CloudRegion })[]"
-)]
+#[napi(catch_unwind, ts_args_type = "provider?: Provider", ts_return_type = "(Place & { kind: CloudRegion })[]")]
 pub fn cloud_regions<'env>(env: &'env Env, provider: Unknown<'_>) -> napi::Result<Unknown<'env>> {
     let regions = || {
         let provider = match Value::read(&provider)? {

@@ -2,23 +2,31 @@
 //!
 //! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket()`] attaches them.
 
+pub mod arguments;
 mod body;
 pub mod config;
 mod errors;
 mod headers;
 mod health;
-mod logging;
+mod health_check;
+pub mod logging;
+pub mod metrics;
 mod model_info;
 pub mod models;
 mod page;
 mod predict;
+pub mod settings;
 pub mod start;
+mod stopping;
+mod trace;
+mod traffic;
 
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 
 pub use config::{Config, ConfigError};
 pub use models::Models;
+pub use settings::Settings;
 
 /// The server, ready to launch, around models that are loaded already: see [`Config::load_models`].
 ///
@@ -27,6 +35,9 @@ pub use models::Models;
 pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
     rocket::custom(Figment::from(config.rocket()))
         .manage(models)
+        .attach(traffic::stage())
+        .attach(metrics::stage())
+        .attach(stopping::stage())
         .attach(headers::stage())
         .attach(errors::stage())
         .attach(health::stage())

@@ -46,8 +46,9 @@ impl FromStr for LogFormat {
 
 /// Starts logging. Rocket leaves a logger alone that is there before its own.
 pub fn start(level: LevelFilter, format: LogFormat) {
-    if log::set_boxed_logger(Box::new(Lines(format))).is_ok() {
-        log::set_max_level(level);
+    if log::set_boxed_logger(Box::new(Lines { level, format })).is_ok() {
+        // Nothing gets past this one, audit lines neither.
+        log::set_max_level(level.max(LevelFilter::Warn));
         // A panic is a line like any other.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -57,7 +58,10 @@ pub fn start(level: LevelFilter, format: LogFormat) {
     }
 }
 
-struct Lines(LogFormat);
+struct Lines {
+    level: LevelFilter,
+    format: LogFormat,
+}
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -65,12 +69,12 @@ impl Log for Lines {
         // each request: from it, all is detail.
         let level =
             if metadata.target().starts_with("rocket") { metadata.level().max(Level::Debug) } else { metadata.level() };
-        level <= log::max_level() || metadata.target() == AUDIT
+        level <= self.level || metadata.target() == AUDIT
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let mut line = match self.0 {
+            let mut line = match self.format {
                 LogFormat::Text => text(record, current_request().as_deref()),
                 LogFormat::Json => json(record, current_request().as_deref(), OffsetDateTime::now_utc()),
             };

@@ -162,7 +162,7 @@ impl Settings {
             let Some((variable, _)) = known.iter().find(|(_, key)| *key == name) else {
                 let names = || known.iter().map(|(_, key)| key.as_str());
                 let meant = meant(&key(&name.to_ascii_uppercase()).replace('-', "_"), names());
-                let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+                let meant = meant.map(|meant| format!(" (did you mean `{meant}`?)")).unwrap_or_default();
                 let allowed = names().collect::<Vec<_>>().join(", ");
                 return Err(fail(format!("found the key `{name}`{meant}; allowed: {allowed}")));
             };

@@ -36,6 +36,8 @@ fn a_hundred_reloads_under_load_fail_no_request() {
     let path = r#"{"src": "London", "dst": "Tokyo"}"#;
     let batch = format!("[{}]", vec![path; 200].join(","));
     let asked: u64 = thread::scope(|scope| {
+        // Also if something fails here: the clients would go on forever.
+        let finished = Finished(&done);
         let clients: Vec<_> = [path, path, path, &batch]
             .into_iter()
             .map(|body| {
@@ -46,9 +48,10 @@ fn a_hundred_reloads_under_load_fail_no_request() {
         for turn in 0..RELOADS {
             // Exchanged as a careful operator does it, so that nobody sees half a file.
             let next = folder.path().join("next.onnx");
-            let (bytes, result): (&[u8], _) = match turn % 10 {
-                9 => (b"no model", "cannot be used"),
-                turn if turn % 2 == 0 => (&other, "swapped"),
+            // Every tenth is broken; the others take turns.
+            let (bytes, result): (&[u8], _) = match (turn % 10, (turn - turn / 10) % 2) {
+                (9, _) => (b"no model", "cannot be used"),
+                (_, 0) => (&other, "swapped"),
                 _ => (&one, "swapped"),
             };
             std::fs::write(&next, bytes).unwrap();
@@ -57,7 +60,7 @@ fn a_hundred_reloads_under_load_fail_no_request() {
             let line = program.line("by SIGHUP");
             assert!(line.contains(result), "{turn}: {line}");
         }
-        done.store(true, Ordering::Release);
+        drop(finished);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
     assert!(asked > RELOADS as u64, "{asked} requests are no load");
@@ -75,6 +78,14 @@ fn a_hundred_reloads_under_load_fail_no_request() {
             && !line.ends_with(" 0")
     });
     assert_eq!(failed.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+struct Finished<'a>(&'a AtomicBool);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The bundled model, and the same with another description (`doc_string`, field 6), which makes it another file.

@@ -68,10 +68,11 @@ fn text_lines_cannot_be_forged() {
         ask(&program, &format!("GET {path}"), "User-Agent: error forged\r\n", "\nerror forged: 1\n");
     }
     ask(&program, "POST /predict", "", "{\"src\": \"\nerror forged: 1\", \"dst\": \"Tokyo\"}");
-    let body = "[{\"src\": \"x\u{2028}\u{1b}[31m\\nerror forged: 1\", \"dst\": \"Tokyo\"}]";
+    let body = "[{\"src\": \"x\u{2028}\\u001b[31m\\nerror forged: 1\", \"dst\": \"Tokyo\"}]";
     ask(&program, "POST /predict", "X-Request-Id: last\r\n", body);
-    let last = program.line("request_id=last");
-    assert!(last.contains("access: POST /predict 200 method=POST path=/predict route=/predict status=200 "), "{last}");
+    let last = program.line("access: POST /predict 200");
+    let fields = "info access: POST /predict 200 method=POST path=/predict route=/predict status=200 seconds=";
+    assert!(last.starts_with(fields) && last.ends_with(" client=127.0.0.1 request_id=last"), "{last}");
     for line in program.kill() {
         let known = ["trace ", "debug ", "info ", "warn ", "error "].iter().any(|level| line.starts_with(level));
         assert!(known && !line.starts_with("error forged") && !line.chars().any(char::is_control), "{line:?}");

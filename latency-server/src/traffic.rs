@@ -166,3 +166,39 @@ impl AsyncRead for Measured<'_> {
         Pin::new(&mut self.body).poll_read(context, buffer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rocket::local::blocking::Client;
+    use rocket::response::stream::TextStream;
+    use rocket::tokio::time::sleep;
+    use rocket::{get, routes};
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    #[get("/stream")]
+    fn stream() -> TextStream![&'static str] {
+        TextStream! {
+            yield "one ";
+            sleep(PAUSE).await;
+            yield "two";
+        }
+    }
+
+    #[test]
+    fn a_streamed_answer_ends_with_its_stream() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let rocket = rocket::build().manage(Arc::clone(&metrics)).attach(stage()).mount("/", routes![stream]);
+        let client = Client::untracked(rocket).unwrap();
+        let response = client.get("/stream").dispatch();
+        assert_eq!((metrics.in_flight(), metrics.answers("/stream").0), (1, 0));
+        assert_eq!(response.into_string().as_deref(), Some("one two"));
+        let (answers, seconds) = metrics.answers("/stream");
+        assert_eq!((metrics.in_flight(), answers), (0, 1));
+        assert!(seconds >= PAUSE.as_secs_f64(), "{seconds}");
+    }
+}

@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use common::{Server, client, config, json, models};
 use latency_core::ErrorKind;
@@ -110,6 +112,23 @@ fn the_form_is_what_prometheus_takes() {
     let build = [("version", env!("CARGO_PKG_VERSION"))];
     assert_eq!(scrape.value("latency_build_info", &build), 1.0);
     assert_eq!(scrape.labels("latency_build_info", "rustc").len(), 1);
+}
+
+#[test]
+#[ignore = "needs promtool, which is part of Prometheus (apt install prometheus)"]
+fn promtool_finds_nothing_wrong() {
+    let client = client(&config());
+    assert_eq!(post(&client, "/predict", PATH), 200);
+    let text = client.get("/metrics").dispatch().into_bytes().unwrap();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -223,6 +223,13 @@ impl Metrics {
         self.durations.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
+    /// How many requests this route answered, and how many seconds that took.
+    #[cfg(test)]
+    pub(crate) fn answers(&self, route: &str) -> (u64, f64) {
+        let durations = self.durations.with_label_values(&[route]);
+        (durations.get_sample_count(), durations.get_sample_sum())
+    }
+
     /// A request was answered with this error. Those whose codes are reasons of a [`Rejection`] count as one too.
     pub fn failed(&self, code: &'static str) {
         self.errors.with_label_values(&[code]).inc();

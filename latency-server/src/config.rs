@@ -1,11 +1,11 @@
-//! The configuration: environment variables, and a file `.env` for those that the environment does not set.
+//! The configuration: what can be set, and what it may be. Where the values come from: [`settings`](crate::settings).
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,17 +14,18 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
 use log::LevelFilter;
-use rocket::config::{Ident, LogLevel, SecretKey};
+use rocket::config::{Ident, LogLevel, SecretKey, Shutdown};
 use rocket::data::{Limits, ToByteUnit};
 
 use crate::cors::AllowedOrigin;
 use crate::gate::RequireToken;
 use crate::limits;
+use crate::logging::LogFormat;
 use crate::models::{Models, Source};
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
-/// An environment variable that the server reads.
+/// Something that can be set: by an environment variable of this name, by a flag, or by a key in the file.
 #[derive(Debug)]
 pub struct Variable {
     /// Its name.
@@ -37,8 +38,14 @@ pub struct Variable {
     pub default: &'static str,
 }
 
-/// Every environment variable that the server reads; `docs/server.md` and `.env.example` list the same.
+/// Everything that can be set; `docs/server.md` and `.env.example` list the same.
 pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "LATENCY_CONFIG",
+        purpose: "a file with more of these settings",
+        allowed: "path of a TOML file",
+        default: "none",
+    },
     Variable {
         name: "LATENCY_MODEL",
         purpose: "the model to serve",
@@ -68,6 +75,12 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "how much is logged, on standard error",
         allowed: "off, error, warn, info, debug",
         default: "warn",
+    },
+    Variable {
+        name: "LATENCY_LOG_FORMAT",
+        purpose: "what a line of the log looks like",
+        allowed: "text, json",
+        default: "text",
     },
     Variable {
         name: "LATENCY_MAX_BODY_BYTES",
@@ -143,6 +156,18 @@ pub const VARIABLES: &[Variable] = &[
         default: "none: clients show no certificate",
     },
     Variable {
+        name: "LATENCY_DRAIN_SECONDS",
+        purpose: "how long it goes on answering, not ready, once it is told to stop",
+        allowed: "0 to 300",
+        default: "5",
+    },
+    Variable {
+        name: "LATENCY_GRACE_SECONDS",
+        purpose: "how long requests may then take to finish",
+        allowed: "1 to 300",
+        default: "10",
+    },
+    Variable {
         name: "SECRET_KEY",
         purpose: "the secret that protects sessions",
         allowed: "at least 32 random bytes in base64, as `openssl rand -base64 32` prints them",
@@ -187,6 +212,8 @@ pub struct Config {
     pub port: u16,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// What a line of the log looks like.
+    pub log_format: LogFormat,
     /// The most bytes that a request's body may have.
     pub max_body_bytes: u64,
     /// How many predictions can run at the same time; none for one per core.
@@ -203,6 +230,12 @@ pub struct Config {
     pub limits: limits::Settings,
     /// HTTPS; none for plain HTTP.
     pub tls: Option<Tls>,
+    /// How long it goes on answering, not ready, once it is told to stop.
+    pub drain: Duration,
+    /// How many seconds requests may then take to finish.
+    pub grace_seconds: u32,
+    /// The file of ONNX Runtime; none for where [`latency_core`] finds one.
+    pub ort_library: Option<PathBuf>,
     /// Protects sessions. None only in debug builds, which then make one up.
     pub secret_key: Option<SecretKey>,
 }
@@ -215,6 +248,7 @@ impl Default for Config {
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
+            log_format: LogFormat::Text,
             max_body_bytes: 64 << 20,
             sessions: None,
             tokens: None,
@@ -223,6 +257,9 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             limits: limits::Settings::default(),
             tls: None,
+            drain: Duration::from_secs(5),
+            grace_seconds: 10,
+            ort_library: None,
             secret_key: None,
         }
     }
@@ -231,15 +268,15 @@ impl Default for Config {
 /// A variable whose value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The variable's name, or `.env`.
+    /// The variable's name, or the file that cannot be read.
     pub variable: String,
     /// What was found, what is allowed, the cure. Never a secret.
     pub message: String,
 }
 
 impl ConfigError {
-    fn new(variable: &str, message: impl Into<String>) -> Self {
-        Self { variable: variable.to_owned(), message: message.into() }
+    pub(crate) fn new(variable: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { variable: variable.into(), message: message.into() }
     }
 }
 
@@ -251,40 +288,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Sets the variables of this file that the environment does not set. No file is no error.
-///
-/// # Errors
-/// If the file is there but cannot be read or understood.
-pub fn load_dot_env(path: &Path) -> Result<(), ConfigError> {
-    // Its lines may hold secrets: messages name none of their text but the name before the `=`.
-    let fail = |what: String| {
-        Err(ConfigError::new(".env", format!("{what}; allowed: lines NAME=value, and comments after #")))
-    };
-    match dotenvy::from_path(path) {
-        Ok(()) => Ok(()),
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(dotenvy::Error::Io(error)) => fail(format!("the file cannot be read: {error}")),
-        Err(dotenvy::Error::LineParse(line, _)) => match line.split_once('=') {
-            Some((name, _)) => fail(format!("found a value of {} that needs quotes", name.trim())),
-            None => fail("found a line without `=`".to_owned()),
-        },
-        Err(_) => fail("the file cannot be understood".to_owned()),
-    }
-}
-
 impl Config {
-    /// Reads the environment.
-    ///
-    /// # Errors
-    /// A value that cannot be used, and in release builds a missing `SECRET_KEY`.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var_os(name), !cfg!(debug_assertions))
-    }
-
     /// Reads variables through `lookup`; `release` says whether the server must be safe to expose.
     ///
     /// # Errors
-    /// As [`from_env`](Self::from_env).
+    /// A value that cannot be used, and in release builds a missing `SECRET_KEY`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>, release: bool) -> Result<Self, ConfigError> {
         let variables = Lookup(|name: &str| lookup(name).filter(|value| !value.is_empty()));
         let default = Self::default();
@@ -304,6 +312,7 @@ impl Config {
             log_level: variables
                 .parse("LATENCY_LOG_LEVEL", |level| *level != LevelFilter::Trace)?
                 .unwrap_or(default.log_level),
+            log_format: variables.parse("LATENCY_LOG_FORMAT", |_| true)?.unwrap_or(default.log_format),
             max_body_bytes: variables
                 .parse("LATENCY_MAX_BODY_BYTES", |bytes| (1 << 10..=1 << 30).contains(bytes))?
                 .unwrap_or(default.max_body_bytes),
@@ -316,6 +325,13 @@ impl Config {
             })?,
             limits: variables.limits()?,
             tls: variables.tls()?,
+            drain: variables
+                .parse("LATENCY_DRAIN_SECONDS", |seconds| (0..=300).contains(seconds))?
+                .map_or(default.drain, Duration::from_secs),
+            grace_seconds: variables
+                .parse("LATENCY_GRACE_SECONDS", |seconds| (1..=300).contains(seconds))?
+                .unwrap_or(default.grace_seconds),
+            ort_library: (variables.0)("LATENCY_ORT_DYLIB_PATH").map(PathBuf::from),
             secret_key,
         })
     }
@@ -326,7 +342,7 @@ impl Config {
     /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
     pub fn load_models(&self) -> latency_core::Result<Models> {
         let source = self.model.clone().map_or(Source::Bundled, Source::File);
-        let mut models = Models::new(source.load(self.sessions)?, source);
+        let mut models = Models::new(source.load_with(self.sessions, self.ort_library.as_deref())?, source);
         for (name, path) in &self.models {
             let source = Source::File(path.clone());
             models = models.with(name, source.load(self.sessions)?, source);
@@ -342,6 +358,15 @@ impl Config {
             cli_colors: false,
             // Our own logger decides; this is for programs that start Rocket without it, such as tests.
             log_level: LogLevel::Off,
+            // Signals are ours: see `stopping`.
+            shutdown: Shutdown {
+                ctrlc: false,
+                #[cfg(unix)]
+                signals: HashSet::new(),
+                grace: self.grace_seconds,
+                mercy: 2,
+                ..Shutdown::default()
+            },
             limits: Limits::default().limit("bytes", self.max_body_bytes.bytes()),
             // Rocket believes any client's X-Real-IP; `client` says where a request comes from.
             ip_header: None,

@@ -11,11 +11,36 @@ use rocket::{Request, catch, catchers};
 use serde::Serialize;
 
 use crate::gate::Refused;
+use crate::metrics::Metrics;
+use crate::traffic;
 
 /// Attaches the catchers.
 pub fn stage() -> AdHoc {
     AdHoc::on_ignite("errors", |rocket| async { rocket.register("/", catchers![uncaught]) })
 }
+
+/// The codes of errors that have no [`latency_core::ErrorKind`].
+pub const OWN_CODES: &[&str] = &[
+    "BAD_REQUEST",
+    "BODY_TOO_LARGE",
+    "BODY_TOO_SLOW",
+    "CROSS_SITE",
+    "CSRF",
+    "FORBIDDEN",
+    "INCOMPLETE_BODY",
+    "INTERNAL",
+    "METHOD_NOT_ALLOWED",
+    "NOT_FOUND",
+    "NOT_READY",
+    "OVERLOADED",
+    "RATE_LIMITED",
+    "RELOAD_IN_PROGRESS",
+    "STOPPING",
+    "TOO_MANY_ROWS",
+    "UNAUTHORIZED",
+    "UNKNOWN_MODEL",
+    "UNSUPPORTED_ENCODING",
+];
 
 /// A JSON answer.
 pub type Json = (ContentType, Vec<u8>);
@@ -90,7 +115,10 @@ pub struct ErrorBody<F> {
 }
 
 impl<'r> Responder<'r, 'static> for Failure {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        if let Some(metrics) = Metrics::of(request) {
+            metrics.failed(self.code);
+        }
         let body = serde_json::to_vec(&ErrorBody { error: &self }).map_err(|_| Status::InternalServerError)?;
         let mut response = Response::build();
         response.status(self.status).header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
@@ -103,6 +131,7 @@ impl<'r> Responder<'r, 'static> for Failure {
 
 #[catch(default)]
 fn uncaught(status: Status, request: &Request<'_>) -> Failure {
+    traffic::salvaged(status, request);
     if let Refused(Some(failure)) = request.local_cache(Refused::default) {
         return failure.clone();
     }

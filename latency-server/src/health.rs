@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
 use crate::models::Models;
+use crate::stopping::Stopping;
 
 /// Attaches the route.
 pub fn stage() -> AdHoc {
@@ -25,9 +26,13 @@ fn health(models: &State<Models>) -> Result<Json, Failure> {
     json(&Health { status: "ok", model: models.default_slot().served().predictor.model_info().tag() })
 }
 
-/// Every model predicts one of its golden rows.
+/// Every model predicts one of its golden rows, and nobody has told the server to stop.
 #[get("/ready")]
-fn ready(models: &State<Models>) -> Result<Json, Failure> {
+fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Failure> {
+    if stopping.is_on() {
+        let message = "the server is stopping; ask another one";
+        return Err(Failure::new(Status::ServiceUnavailable, "STOPPING", message));
+    }
     for slot in models.slots() {
         let served = slot.served();
         let golden = served.predictor.schema().golden.first();

@@ -3,6 +3,7 @@
 //! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket()`] attaches them.
 
 mod admin;
+pub mod arguments;
 mod auth;
 mod body;
 mod client;
@@ -12,8 +13,10 @@ mod errors;
 pub mod gate;
 mod headers;
 mod health;
+mod health_check;
 pub mod limits;
-mod logging;
+pub mod logging;
+pub mod metrics;
 mod model_info;
 pub mod models;
 mod pace;
@@ -21,15 +24,20 @@ mod page;
 mod predict;
 mod reload;
 mod session;
+pub mod settings;
 pub mod start;
+mod stopping;
 pub mod tls;
 pub mod tokens;
+mod trace;
+mod traffic;
 
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 
 pub use config::{Config, ConfigError};
 pub use models::Models;
+pub use settings::Settings;
 
 /// The server, ready to launch, around models that are loaded already: see [`Config::load_models`].
 ///
@@ -40,6 +48,9 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
     rocket::custom(Figment::from(config.rocket()))
         .manage(models)
         .attach(client::stage(config.trusted_proxies.clone(), config.tls.is_some()))
+        .attach(traffic::stage())
+        .attach(metrics::stage())
+        .attach(stopping::stage())
         .attach(cors::stage(config.cors_origins.clone()))
         .attach(headers::stage())
         .attach(auth::stage(config.tokens.clone()))

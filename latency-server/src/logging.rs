@@ -1,36 +1,314 @@
-//! The log: one line per message on standard error, without colours or times (the service manager adds those).
+//! The log: one line per message on standard error, as text or as JSON.
+//!
+//! Nothing that a caller wrote can end a line or begin a new one.
 
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write as _};
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use log::kv::{self, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rocket::tokio::task::{self, JoinHandle};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The target of lines about who changed what: they are logged whatever the level.
 pub const AUDIT: &str = "audit";
 
-/// Starts logging. Rocket leaves a logger alone that is there before its own.
-pub fn start(level: LevelFilter) {
-    if log::set_logger(&Lines).is_ok() {
-        log::set_max_level(level);
+/// The target of the line that each request gets.
+pub const ACCESS: &str = "access";
+
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// `level target: message name=value`, without the time, which the service manager adds.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
     }
 }
 
-struct Lines;
+/// Starts logging. Rocket leaves a logger alone that is there before its own.
+pub fn start(level: LevelFilter, format: LogFormat) {
+    if log::set_boxed_logger(Box::new(Lines { level, format })).is_ok() {
+        // Nothing gets past this one, audit lines neither.
+        log::set_max_level(level.max(LevelFilter::Warn));
+        // A panic is a line like any other.
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let words = panic.payload_as_str().unwrap_or("no words");
+            log::error!(target: "panic", "panicked at {place}: {words}");
+        }));
+    }
+}
+
+struct Lines {
+    level: LevelFilter,
+    format: LogFormat,
+}
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Rocket calls a request for an unknown path an error, and its configuration a warning: from it, all is news.
-        let level = if metadata.target().starts_with("rocket::") {
-            metadata.level().max(Level::Info)
-        } else {
-            metadata.level()
-        };
-        level <= log::max_level() || metadata.target() == AUDIT
+        // Rocket calls a request for an unknown path an error, its configuration a warning, and has several lines for
+        // each request: from it, all is detail.
+        let level =
+            if metadata.target().starts_with("rocket") { metadata.level().max(Level::Debug) } else { metadata.level() };
+        level <= self.level || metadata.target() == AUDIT
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let (level, target) = (record.level().as_str().to_ascii_lowercase(), record.target());
-            eprintln!("{level} {}: {}", target.trim_end_matches("::_"), record.args());
+            let mut line = match self.format {
+                LogFormat::Text => text(record, current_request().as_deref()),
+                LogFormat::Json => json(record, current_request().as_deref(), OffsetDateTime::now_utc()),
+            };
+            line.push('\n');
+            // Whoever closed it does not want to know.
+            let _ = io::stderr().lock().write_all(line.as_bytes());
         }
     }
 
     fn flush(&self) {}
+}
+
+fn text(record: &Record<'_>, request: Option<&str>) -> String {
+    let target = record.target().trim_end_matches("::_");
+    let mut line = String::with_capacity(160);
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{} {}: ", record.level().as_str().to_ascii_lowercase(), Plain(target));
+    let _ = write!(line, "{}", Plain(&record.args().to_string()));
+    for (name, value) in fields(record) {
+        let _ = match value {
+            Value::Null => Ok(()),
+            Value::String(text) if is_bare(&text) => write!(line, " {name}={text}"),
+            Value::String(text) => write!(line, " {name}={}", Plain(&format!("{text:?}"))),
+            value => write!(line, " {name}={value}"),
+        };
+    }
+    if let Some(id) = request {
+        let _ = write!(line, " request_id={id}");
+    }
+    line
+}
+
+fn json(record: &Record<'_>, request: Option<&str>, now: OffsetDateTime) -> String {
+    let mut line = Map::new();
+    let mut set = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    set("time", now.format(&Rfc3339).unwrap_or_default().into());
+    set("level", record.level().as_str().to_ascii_lowercase().into());
+    set("target", record.target().trim_end_matches("::_").into());
+    set("message", record.args().to_string().into());
+    if let Some(id) = request {
+        set("request_id", id.into());
+    }
+    let fields: Map<_, _> = fields(record).into_iter().filter(|(_, value)| !value.is_null()).collect();
+    if !fields.is_empty() {
+        set("fields", fields.into());
+    }
+    // JSON escapes what could end a line.
+    Value::Object(line).to_string()
+}
+
+fn is_bare(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|character| character.is_ascii_graphic() && !"\"=\\".contains(character))
+}
+
+/// Text of which no character can end a line, move the cursor or turn the direction of what follows.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_strange = |character: char| {
+            character.is_control()
+                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let mut rest = self.0;
+        while let Some((at, found)) = rest.char_indices().find(|(_, character)| is_strange(*character)) {
+            write!(f, "{}{}", &rest[..at], found.escape_default())?;
+            rest = &rest[at + found.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}
+
+/// What a line says beside its words.
+fn fields(record: &Record<'_>) -> Vec<(String, Value)> {
+    struct Fields(Vec<(String, Value)>);
+
+    impl<'kvs> VisitSource<'kvs> for Fields {
+        fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+            let mut json = Json(Value::Null);
+            value.visit(&mut json)?;
+            self.0.push((key.as_str().to_owned(), json.0));
+            Ok(())
+        }
+    }
+
+    struct Json(Value);
+
+    impl<'v> VisitValue<'v> for Json {
+        fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
+            self.0 = value.to_string().into();
+            Ok(())
+        }
+
+        fn visit_null(&mut self) -> Result<(), kv::Error> {
+            Ok(())
+        }
+
+        fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+
+        fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+
+        fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+
+        fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+
+        fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
+            self.visit_str(value)
+        }
+
+        fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+    }
+
+    let mut fields = Fields(Vec::new());
+    // None of these visits fails.
+    let _ = record.key_values().visit(&mut fields);
+    fields.0
+}
+
+/// Which request each task works on: Rocket makes a task of every request, so that every line, ours or not, can name
+/// the request that it belongs to.
+static REQUESTS: LazyLock<[Mutex<Requests>; 16]> = LazyLock::new(Default::default);
+
+type Requests = HashMap<task::Id, Arc<str>>;
+
+fn requests(task: task::Id) -> MutexGuard<'static, Requests> {
+    let mut hasher = DefaultHasher::new();
+    task.hash(&mut hasher);
+    REQUESTS[hasher.finish() as usize % REQUESTS.len()].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The id of the request that this task works on.
+fn current_request() -> Option<Arc<str>> {
+    task::try_id().and_then(|task| requests(task).get(&task).cloned())
+}
+
+/// While this value lives, lines that the current task logs name this request.
+pub struct InRequest(Option<task::Id>);
+
+/// The current task works on this request.
+#[must_use]
+pub fn in_request(id: Arc<str>) -> InRequest {
+    let task = task::try_id();
+    if let Some(task) = task {
+        requests(task).insert(task, id);
+    }
+    InRequest(task)
+}
+
+impl Drop for InRequest {
+    fn drop(&mut self) {
+        if let Some(task) = self.0 {
+            requests(task).remove(&task);
+        }
+    }
+}
+
+/// As tokio's: work that takes long, on a thread for such. Its lines name the request too.
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let request = current_request();
+    task::spawn_blocking(move || {
+        let _in_request = request.map(in_request);
+        work()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rocket::tokio::runtime::Runtime;
+
+    use super::*;
+
+    fn line(message: &str, path: &str, format: LogFormat) -> String {
+        let values = [("path", kv::Value::from(path)), ("status", kv::Value::from(404)), ("none", kv::Value::null())];
+        let show = |record: &Record<'_>| match format {
+            LogFormat::Text => text(record, Some("id-1")),
+            LogFormat::Json => json(record, Some("id-1"), OffsetDateTime::UNIX_EPOCH),
+        };
+        let mut record = Record::builder();
+        record.level(Level::Warn).target("a::_").key_values(&values);
+        show(&record.args(format_args!("{message}")).build())
+    }
+
+    #[test]
+    fn text_lines() {
+        assert_eq!(line("words", "/a", LogFormat::Text), "warn a: words path=/a status=404 request_id=id-1");
+        let strange = "a\nwarn b: forged\r\u{1b}[31m\u{85}\u{2028}\u{202e}";
+        let escaped = r"a\nwarn b: forged\r\u{1b}[31m\u{85}\u{2028}\u{202e}";
+        let text = line(strange, strange, LogFormat::Text);
+        assert_eq!(text, format!("warn a: {escaped} path=\"{escaped}\" status=404 request_id=id-1"));
+        assert!(line("", "a b=\"c\"", LogFormat::Text).contains(r#" path="a b=\"c\"" status"#));
+    }
+
+    #[test]
+    fn json_lines() {
+        let strange = "a\nb\u{0}\u{1b}\"";
+        let text = line(strange, strange, LogFormat::Json);
+        assert!(!text.contains(|character: char| character.is_control()), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::json!({
+            "time": "1970-01-01T00:00:00Z", "level": "warn", "target": "a", "message": strange, "request_id": "id-1",
+            "fields": {"path": strange, "status": 404},
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn tasks_know_their_requests() {
+        let runtime = Runtime::new().unwrap();
+        let of = |id: &'static str| async move {
+            let _in_request = in_request(id.into());
+            task::yield_now().await;
+            let below = spawn_blocking(current_request).await.unwrap();
+            (current_request(), below)
+        };
+        let tasks: Vec<_> = ["a", "b", "c"].into_iter().map(|id| (id, runtime.spawn(of(id)))).collect();
+        for (id, task) in tasks {
+            assert_eq!(runtime.block_on(task).unwrap(), (Some(id.into()), Some(id.into())));
+        }
+        assert_eq!(runtime.block_on(runtime.spawn(async { current_request() })).unwrap(), None);
+        assert!(REQUESTS.iter().all(|requests| requests.lock().unwrap().is_empty()));
+    }
 }

@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use crate::admin;
 use crate::errors::Failure;
-use crate::models::Models;
+use crate::metrics::Question;
+use crate::models::{Models, Served};
 
 const TEMPLATE: &str = "page.html";
 
@@ -75,7 +76,7 @@ fn page(
     let mut ends =
         [End::new("src", "From", src, src_access, predictor), End::new("dst", "To", dst, dst_access, predictor)];
     let asked = src.is_some() || dst.is_some();
-    let (status, outcome) = if asked { answer(&mut ends, predictor) } else { (Status::Ok, Outcome::default()) };
+    let (status, outcome) = if asked { answer(&mut ends, &served) } else { (Status::Ok, Outcome::default()) };
     let view = View {
         ends: &ends,
         outcome,
@@ -89,7 +90,7 @@ fn page(
 }
 
 /// Predicts between the two ends, or writes beside them what is wrong.
-fn answer(ends: &mut [End<'_>; 2], predictor: &Predictor) -> (Status, Outcome) {
+fn answer(ends: &mut [End<'_>; 2], served: &Served) -> (Status, Outcome) {
     let mut places = [None, None];
     for (end, found) in ends.iter_mut().zip(&mut places) {
         match Place::find(end.value) {
@@ -104,8 +105,13 @@ fn answer(ends: &mut [End<'_>; 2], predictor: &Predictor) -> (Status, Outcome) {
             .filter(|(access, _)| !access.value.is_empty())
             .fold(row, |row, (access, end)| row.with(format!("{end}_access"), access.value))
     });
-    match row.and_then(|row| predictor.predict(&row)) {
-        Ok(prediction) => (Status::Ok, Outcome { result: Some(Shown::new(&prediction, &src, &dst)), error: None }),
+    match row.and_then(|row| served.predictor.predict(&row)) {
+        Ok(prediction) => {
+            if let Some(seen) = served.seen() {
+                seen.note(Question::Predict, &prediction);
+            }
+            (Status::Ok, Outcome { result: Some(Shown::new(&prediction, &src, &dst)), error: None })
+        }
         Err(error) => {
             let is_input = error.kind().group() == ErrorGroup::Input;
             let failure = Failure::from(error);

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use latency_core::{ModelTag, Prediction, Predictor, Row};
+use latency_core::{ModelTag, Prediction, Row};
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
-use rocket::tokio::task::spawn_blocking;
 use rocket::{post, routes};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -14,6 +13,8 @@ use serde_json::value::RawValue;
 
 use crate::body::{Body, MaxBodyBytes};
 use crate::errors::{ErrorBody, Failure, Json, json};
+use crate::logging;
+use crate::metrics::Question;
 use crate::models::Model;
 
 /// The most rows in one request.
@@ -42,7 +43,7 @@ async fn predict(body: Result<Body, Failure>, model: Result<Model, Failure>) -> 
         // Microseconds: not worth another thread.
         return predict_one(&model, &text);
     }
-    spawn_blocking(move || predict_many(&model, &text)).await.unwrap_or_else(|error| {
+    logging::spawn_blocking(move || predict_many(&model, &text)).await.unwrap_or_else(|error| {
         log::error!("a batch was not finished: {error}");
         Err(Failure::internal())
     })
@@ -55,12 +56,15 @@ struct One<'a> {
     model: ModelTag<'a>,
 }
 
-fn predict_one(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
+fn predict_one(model: &Model, text: &str) -> Result<Json, Failure> {
     if text.trim().is_empty() {
         return Err(invalid_json(format!("found an empty body; {ALLOWED}")));
     }
-    let prediction = predictor.predict(&row_from(text)?)?;
-    json(&One { prediction, model: predictor.model_info().tag() })
+    let prediction = model.predict(&row_from(text)?)?;
+    if let Some(seen) = model.0.seen() {
+        seen.note(Question::Predict, &prediction);
+    }
+    json(&One { prediction, model: model.model_info().tag() })
 }
 
 #[derive(Serialize)]
@@ -76,7 +80,7 @@ enum Answer {
     Error(ErrorBody<Failure>),
 }
 
-fn predict_many(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
+fn predict_many(model: &Model, text: &str) -> Result<Json, Failure> {
     let Rows { rows: texts, found } = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     if found > MAX_ROWS {
         return Err(Failure::new(
@@ -86,16 +90,23 @@ fn predict_many(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
         ));
     }
     let mut predictions = Vec::with_capacity(texts.len());
+    let mut seen = model.0.seen().map(|seen| seen.rows(Question::Predict));
     for texts in texts.chunks(CHUNK_ROWS) {
         let mut rows = Vec::with_capacity(texts.len());
         let read: Vec<Result<(), Failure>> =
             texts.iter().map(|text| row_from(text.get()).map(|row| rows.push(row))).collect();
-        let mut answers = predictor.predict_rows(rows.iter().map(Ok))?.into_iter();
+        let mut answers = model.predict_rows(rows.iter().map(Ok))?.into_iter();
         for read in read {
             let answer = match read {
                 Ok(()) => answers.next().ok_or_else(Failure::internal)?.map_err(Failure::from),
                 Err(failure) => Err(failure),
             };
+            if let Some(seen) = &mut seen {
+                match &answer {
+                    Ok(prediction) => seen.note(prediction),
+                    Err(failure) => seen.failed(failure.code),
+                }
+            }
             let row = predictions.len();
             predictions.push(match answer {
                 Ok(prediction) => Answer::Prediction(prediction),
@@ -103,7 +114,7 @@ fn predict_many(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
             });
         }
     }
-    json(&Many { predictions, model: predictor.model_info().tag() })
+    json(&Many { predictions, model: model.model_info().tag() })
 }
 
 fn row_from(text: &str) -> Result<Row, Failure> {

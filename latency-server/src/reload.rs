@@ -5,12 +5,12 @@ use std::sync::Arc;
 use latency_core::ModelTag;
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
-use rocket::tokio::task::spawn_blocking;
 use rocket::{get, head, post, routes};
 use serde::Serialize;
 
 use crate::auth::{Admin, OwnSite};
 use crate::errors::{Failure, Json, json};
+use crate::logging::spawn_blocking;
 use crate::models::{Asked, Reload, ReloadError, Slot};
 
 /// Attaches the routes.

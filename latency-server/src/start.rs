@@ -1,66 +1,57 @@
 //! From the command line to a running server.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
 use rocket::tokio::runtime;
 
-use crate::config::{self, Config};
-use crate::logging;
+use crate::arguments::{Arguments, Command};
+use crate::config::{self, Config, Variable};
 use crate::models::Models;
+use crate::settings::{self, Origin, Settings};
 use crate::tokens::{self, Scopes};
+use crate::{health_check, logging, stopping};
 
 /// Exit code of a configuration or a command line that cannot be used; everything else that fails exits with 1.
 pub const CONFIG_ERROR: u8 = 2;
 
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Serve until told to stop.
-    Serve,
-    /// Read the configuration, load the model, and say whether all is well.
-    CheckConfig,
-    /// Make a bearer token of this name, and the line for the file that knows it.
-    Token {
-        /// Its name, for the log.
-        name: String,
-        /// What it allows.
-        scopes: Scopes,
-    },
-    /// Show the flags and the variables.
-    Help,
-    /// Show the version.
-    Version,
-}
-
 /// Does what the command line asks for.
 #[must_use]
-pub fn run(command: Command) -> ExitCode {
-    match command {
-        Command::Token { name, scopes } => match tokens::make(&name, scopes) {
-            Ok((token, line)) => {
-                println!("The token, which is shown this once:\n{token}\n\nIts line for LATENCY_TOKENS_FILE:\n{line}");
-            }
-            Err(message) => {
-                eprintln!("latency-server: {message}");
-                return ExitCode::FAILURE;
-            }
-        },
-        Command::Help => print!("{}", help()),
-        Command::Version => println!("latency-server {}", env!("CARGO_PKG_VERSION")),
-        Command::Serve | Command::CheckConfig => {
-            if let Err(Stop { message, code }) = serve(command == Command::CheckConfig) {
-                eprintln!("latency-server: {message}");
-                return ExitCode::from(code);
-            }
+pub fn run(arguments: Arguments) -> ExitCode {
+    let Arguments { command, flags } = arguments;
+    let done = match command {
+        Command::Help => {
+            print!("{}", help());
+            Ok(())
+        }
+        Command::Version => {
+            println!("latency-server {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Command::Token { name, scopes } => token(&name, scopes),
+        Command::Health => health(flags),
+        Command::CheckConfig => check_config(flags),
+        Command::Serve => serve(flags),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop { message, code }) => {
+            eprintln!("latency-server: {message}");
+            ExitCode::from(code)
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn token(name: &str, scopes: Scopes) -> Result<(), Stop> {
+    let (token, line) = tokens::make(name, scopes).map_err(Stop::new)?;
+    println!("The token, which is shown this once:\n{token}\n\nIts line for LATENCY_TOKENS_FILE:\n{line}");
+    Ok(())
 }
 
 /// Why the server does not run.
@@ -81,22 +72,64 @@ impl From<config::ConfigError> for Stop {
     }
 }
 
-fn serve(check_only: bool) -> Result<(), Stop> {
-    config::load_dot_env(Path::new(".env"))?;
-    let config = Config::from_env()?;
-    logging::start(config.log_level);
-    let models = config.load_models().map_err(|error| {
+type Flags = BTreeMap<&'static str, OsString>;
+
+fn health(flags: Flags) -> Result<(), Stop> {
+    // It needs no secret to ask.
+    let config = Settings::read(flags)?.config(false)?;
+    if config.tls.is_some() {
+        return Err(Stop::new(
+            "`health` speaks plain HTTP, and this server HTTPS; ask its /ready with a program that has its certificate",
+        ));
+    }
+    health_check::ask(reachable(SocketAddr::new(config.address, config.port))).map_err(Stop::new)
+}
+
+fn check_config(flags: Flags) -> Result<(), Stop> {
+    let (settings, config) = configure(flags)?;
+    let models = load_models(&settings, &config)?;
+    print!("{}", settings.table());
+    println!("{}", found_good(&config, &models));
+    Ok(())
+}
+
+/// Reads the configuration, and starts the log that it asks for.
+fn configure(flags: Flags) -> Result<(Settings, Config), Stop> {
+    let settings = Settings::read(flags)?;
+    let config = settings.config(!cfg!(debug_assertions))?;
+    logging::start(config.log_level, config.log_format);
+    for warning in settings.warnings() {
+        log::warn!("{warning}");
+    }
+    Ok((settings, config))
+}
+
+fn load_models(settings: &Settings, config: &Config) -> Result<Models, Stop> {
+    // What the environment says, the core finds by itself, and says so if it is of no use.
+    let in_environment = settings.origin("LATENCY_ORT_DYLIB_PATH") == Some(&Origin::Environment);
+    let loaded = if in_environment {
+        Config { ort_library: None, ..config.clone() }.load_models()
+    } else {
+        config.load_models()
+    };
+    loaded.map_err(|error| {
         log::debug!("{error:?}");
         Stop::new(format!("cannot start: {error}"))
-    })?;
-    if check_only {
-        println!("{}", found_good(&config, &models));
-        return Ok(());
-    }
+    })
+}
+
+fn serve(flags: Flags) -> Result<(), Stop> {
+    let (settings, config) = configure(flags)?;
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Stop::new(format!("cannot start threads: {error}")))?;
+    let no_signals = |error| Stop::new(format!("cannot handle signals: {error}"));
+    let hangups = {
+        let _in_runtime = runtime.enter();
+        stopping::hangups().map_err(no_signals)?
+    };
+    let models = load_models(&settings, &config)?;
     let rocket = crate::rocket(&config, models).attach(AdHoc::on_liftoff("greeting", |rocket| {
         Box::pin(async move {
             // The port that the system chose, if 0 was asked for.
@@ -106,11 +139,23 @@ fn serve(check_only: bool) -> Result<(), Stop> {
             let _ = writeln!(io::stdout(), "{greeting}");
         })
     }));
-    let served = runtime.block_on(rocket.launch());
+    let served = runtime.block_on(async {
+        let rocket = rocket.ignite().await?;
+        match stopping::watch(&rocket, hangups, config.drain) {
+            Ok(()) => rocket.launch().await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    });
     // Rocket has given requests their time to finish; a large batch that still runs has no one to answer.
     runtime.shutdown_background();
     match served {
-        Ok(_) => Ok(()),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(no_signals(error)),
+        // Whoever was still sending or reading when the time was over.
+        Err(error) if matches!(error.kind(), ErrorKind::Shutdown(..)) => {
+            log::warn!("connections were cut off: they were not closed in the time given by LATENCY_GRACE_SECONDS");
+            Ok(())
+        }
         Err(error) => Err(Stop::new(match error.kind() {
             // Of the certificates, by their words; of the socket, by number.
             ErrorKind::Bind(error) if error.raw_os_error().is_none() => {
@@ -136,16 +181,18 @@ fn found_good(config: &Config, models: &Models) -> String {
     )
 }
 
+/// Where to call a server that listens here.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let local: IpAddr = match bound {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(if bound.ip().is_unspecified() { local } else { bound.ip() }, bound.port())
+}
+
 fn greeting(bound: SocketAddr, tls: bool) -> String {
     let scheme = if tls { "https" } else { "http" };
-    let mut local = bound;
-    if bound.ip().is_unspecified() {
-        local.set_ip(if bound.is_ipv4() {
-            IpAddr::from([127, 0, 0, 1])
-        } else {
-            IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])
-        });
-    }
+    let local = reachable(bound);
     format!(
         "Listening on {scheme}://{bound}\nTry: curl {scheme}://{local}/predict -d '{{\"src\": \"London\", \"dst\": \"Tokyo\"}}'"
     )
@@ -154,24 +201,26 @@ fn greeting(bound: SocketAddr, tls: bool) -> String {
 fn help() -> String {
     let mut help = String::from(
         "Predicts network latency (RTT) over HTTP.\n\n\
-         Usage: latency-server [--check-config | --help | --version]\n       \
+         Usage: latency-server [health] [--check-config | --help | --version] [--NAME VALUE …]\n       \
          latency-server token NAME [--scope admin,predict]\n\n  \
          token NAME      make a bearer token, and the line for the file that knows it\n  \
          --scope LIST    what it allows: predict (default), admin, or both with a comma\n  \
-         --check-config  read the configuration, load the model, say whether all is well, and exit\n  \
+         health          ask the server that runs with this configuration whether it is ready, and exit\n  \
+         --check-config  read the configuration, load the model, show both, and exit\n  \
          --help, -h      show this\n  \
          --version, -V   show the version\n\n\
-         Configured by environment variables, or by lines NAME=value in a file .env in the working directory:\n",
+         Configured by flags, else by environment variables, else by lines NAME=value in a file .env in the working\n\
+         directory, else by a TOML file with keys such as port = 5000, else by defaults:\n",
     );
-    for variable in config::VARIABLES {
+    for Variable { name, purpose, allowed, default } in config::VARIABLES {
+        let flag = settings::flag(name).map(|flag| format!(", --{flag}")).unwrap_or_default();
         // Writing to a string cannot fail.
-        let _ = write!(
-            help,
-            "\n  {}\n      {}; allowed: {}; default: {}\n",
-            variable.name, variable.purpose, variable.allowed, variable.default
-        );
+        let _ = write!(help, "\n  {name}{flag}\n      {purpose}; allowed: {allowed}; default: {default}\n");
     }
-    help.push_str("\nExit codes: 0 stopped as asked, 1 cannot run, 2 configuration or flags cannot be used.\n");
+    help.push_str(
+        "\nExit codes: 0 stopped as asked, or healthy; 1 cannot run, or not healthy; 2 configuration or flags cannot be\n\
+         used; 130 or 143 told twice to stop (SIGINT, SIGTERM).\n",
+    );
     help
 }
 

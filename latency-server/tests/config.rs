@@ -4,16 +4,15 @@ mod common;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
+use common::program::{KEY, Program, run};
+use latency_server::arguments::Arguments;
 use latency_server::config::{VARIABLES, Variable};
-use latency_server::{Config, ConfigError};
-
-/// A key of 32 random bytes, used nowhere else.
-const KEY: &str = "q0ZyS1u7Xw3vJm9dKc2RtA5pLfHbE8gNiOeVxY4T6kQ=";
+use latency_server::logging::LogFormat;
+use latency_server::settings::{self, Origin};
+use latency_server::{Config, ConfigError, Settings};
 
 fn read(variables: &[(&str, &str)], release: bool) -> Result<Config, ConfigError> {
     let variables: HashMap<_, _> = variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
@@ -29,7 +28,8 @@ fn without_variables_the_defaults_hold() {
         assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "127.0.0.1:5000");
         assert_eq!((config.model, config.sessions, config.secret_key), (None, None, None));
         assert_eq!(config.max_body_bytes, 64 * 1024 * 1024);
-        assert_eq!(config.log_level, log::LevelFilter::Warn);
+        assert_eq!((config.log_level, config.log_format), (log::LevelFilter::Warn, LogFormat::Text));
+        assert_eq!((config.drain.as_secs(), config.grace_seconds, config.ort_library), (5, 10, None));
     }
 }
 
@@ -49,6 +49,10 @@ fn variables_are_read() {
             ("LATENCY_RATE_BURST", "200"),
             ("LATENCY_MAX_CONCURRENCY", "7"),
             ("LATENCY_BODY_TIMEOUT", "5"),
+            ("LATENCY_LOG_FORMAT", "json"),
+            ("LATENCY_DRAIN_SECONDS", "0"),
+            ("LATENCY_GRACE_SECONDS", "30"),
+            ("LATENCY_ORT_DYLIB_PATH", "/lib/onnxruntime.so"),
             ("SECRET_KEY", KEY),
         ],
         true,
@@ -63,6 +67,8 @@ fn variables_are_read() {
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));
+    assert_eq!((config.log_format, config.drain.as_secs(), config.grace_seconds), (LogFormat::Json, 0, 30));
+    assert_eq!(config.ort_library.as_deref(), Some(Path::new("/lib/onnxruntime.so")));
     assert!(config.secret_key.is_some_and(|key| key.is_provided()));
 }
 
@@ -79,6 +85,10 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("LATENCY_MAX_BODY_BYTES", "64MB", "1024 to 1073741824"),
         ("LATENCY_MAX_BODY_BYTES", "1023", "1024 to 1073741824"),
         ("LATENCY_MAX_BODY_BYTES", "1073741825", "1024 to 1073741824"),
+        ("LATENCY_LOG_FORMAT", "xml", "text, json"),
+        ("LATENCY_DRAIN_SECONDS", "301", "0 to 300"),
+        ("LATENCY_DRAIN_SECONDS", "5s", "0 to 300"),
+        ("LATENCY_GRACE_SECONDS", "0", "1 to 300"),
         ("LATENCY_SESSIONS", "0", "1 to 1024"),
         ("LATENCY_SESSIONS", "1025", "1 to 1024"),
         ("LATENCY_SESSIONS", "2.5", "1 to 1024"),
@@ -156,30 +166,20 @@ fn a_weak_secret_is_refused_and_never_shown() {
     }
 }
 
-/// The program in a folder of its own, with nothing but these variables.
-fn program(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_latency-server"));
-    command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
-    command.envs(std::env::var_os("LATENCY_ORT_DYLIB_PATH").map(|library| ("LATENCY_ORT_DYLIB_PATH", library)));
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = program(folder, arguments, variables).output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
-
 #[test]
 fn dot_env_is_read_and_the_environment_wins() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), format!("# A comment\nSECRET_KEY={KEY}\nLATENCY_PORT=http\n")).unwrap();
     let (code, _, errors) = run(folder.path(), &["--check-config"], &[]);
     assert_eq!(code, Some(2));
-    assert_eq!(errors, "latency-server: LATENCY_PORT: found \"http\"; allowed: 0 to 65535; 0 for any free port\n");
+    assert_eq!(
+        errors,
+        "latency-server: LATENCY_PORT in .env: found \"http\"; allowed: 0 to 65535; 0 for any free port\n"
+    );
 
     let (code, text, errors) = run(folder.path(), &["--check-config"], &[("LATENCY_PORT", "4321")]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(text.starts_with("The configuration is good: model ") && text.ends_with("127.0.0.1:4321\n"), "{text}");
+    assert!(text.ends_with("127.0.0.1:4321\n") && text.contains("\nThe configuration is good: model "), "{text}");
 }
 
 #[test]
@@ -214,31 +214,135 @@ fn flags() {
     assert!(text.contains("--check-config") && VARIABLES.iter().all(|variable| text.contains(variable.name)), "{text}");
     let (code, text, _) = run(folder.path(), &["--version"], &[]);
     assert_eq!((code, text), (Some(0), format!("latency-server {}\n", env!("CARGO_PKG_VERSION"))));
-    let (code, _, errors) = run(folder.path(), &["--port", "80"], &[]);
+    let (code, _, errors) = run(folder.path(), &["--prot", "80"], &[]);
     assert_eq!(code, Some(2));
-    assert!(errors.contains("--port") && errors.contains("--help"), "{errors}");
+    assert!(errors.contains("--prot; did you mean --port?") && errors.contains("--help"), "{errors}");
+    let (code, _, errors) = run(folder.path(), &["--port", "http"], &[("LATENCY_PORT", "80"), ("SECRET_KEY", KEY)]);
+    assert_eq!(
+        (code, errors.as_str()),
+        (Some(2), "latency-server: --port: found \"http\"; allowed: 0 to 65535; 0 for any free port\n")
+    );
 }
 
-/// Stops the program when the test ends, however it ends.
-struct Running(Child);
+/// What is set by this command line, environment, `.env` and file.
+fn settings(flags: &str, environment: &[(&str, &str)], dot_env: &str, file: &str) -> Result<Settings, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.toml");
+    std::fs::write(folder.path().join(".env"), dot_env).unwrap();
+    std::fs::write(&path, file).unwrap();
+    let flags = flags.replace("FILE", path.to_str().unwrap());
+    let arguments = Arguments::parse(flags.split_whitespace().map(OsString::from)).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Settings::from_places(arguments.flags, environment, &folder.path().join(".env"))
+}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[test]
+fn flags_win_over_the_environment_over_dot_env_over_the_file_over_the_defaults() {
+    let file = "port = 1\naddress = \"::1\"\nlog_level = \"info\"\nsessions = 4\n";
+    let dot_env = "LATENCY_PORT=2\nLATENCY_ADDRESS=0.0.0.0\nLATENCY_LOG_LEVEL=debug\n";
+    let environment = [("LATENCY_PORT", "3"), ("LATENCY_ADDRESS", "127.0.0.2"), ("LATENCY_LOG_LEVEL", "")];
+    let settings = settings("--port 4 --config FILE", &environment, dot_env, file).unwrap();
+    let config = settings.config(false).unwrap();
+    assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "127.0.0.2:4");
+    // Empty is not set.
+    assert_eq!(config.log_level, log::LevelFilter::Debug);
+    assert_eq!((config.sessions.unwrap().get(), config.max_body_bytes), (4, 64 << 20));
+    assert_eq!(settings.origin("LATENCY_PORT"), Some(&Origin::Flag));
+    assert_eq!(settings.origin("LATENCY_ADDRESS"), Some(&Origin::Environment));
+    assert_eq!(settings.origin("LATENCY_LOG_LEVEL"), Some(&Origin::DotEnv));
+    assert!(matches!(settings.origin("LATENCY_SESSIONS"), Some(Origin::File(path)) if path.ends_with("server.toml")));
+    assert_eq!(settings.origin("LATENCY_MAX_BODY_BYTES"), None);
+    let table = settings.table();
+    let words: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(words.contains(&vec!["LATENCY_PORT", "4", "(flag)"]), "{table}");
+    assert!(words.contains(&vec!["LATENCY_ADDRESS", "127.0.0.2", "(environment)"]), "{table}");
+    assert!(words.contains(&vec!["LATENCY_MAX_BODY_BYTES", "67108864", "(default)"]), "{table}");
+}
+
+#[test]
+fn the_file_is_strict() {
+    for (file, words) in [
+        ("prot = 80", "found the key `prot` (did you mean `port`?); allowed: model, models, address, port, "),
+        ("LATENCY_PORT = 80", "found the key `LATENCY_PORT` (did you mean `port`?"),
+        ("max-body-bytes = 1024", "did you mean `max_body_bytes`?"),
+        ("config = \"other.toml\"", "found the key `config`"),
+        ("[server]\nport = 80", "found the key `server`"),
+        ("port = 8.5", "found a value of `port` that is no text, whole number, true or false"),
+        ("port = [80]", "found a value of `port`"),
+        ("port = 80\nsecret_key = hidden-value", "not TOML in line 2"),
+        ("port = 80\nport = 81", "not TOML in line 2"),
+    ] {
+        let error = settings("--config FILE", &[], "", file).unwrap_err();
+        assert!(error.variable.ends_with("server.toml") && error.message.contains(words), "{error}");
+        assert!(!error.to_string().contains("hidden-value"), "{error}");
     }
+    let error = settings("--config FILE", &[], "", "port = 65536").unwrap().config(false).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("port in ") && text.contains("server.toml: found \"65536\"; allowed: 0 to 65535"),
+        "{text}"
+    );
+    let error = settings("--config /nowhere.toml", &[], "", "").unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere.toml: the file cannot be read: "), "{error}");
+}
+
+#[test]
+fn each_variable_has_a_flag_and_a_key_that_mean_it() {
+    for Variable { name, .. } in VARIABLES {
+        if let Some(flag) = settings::flag(name) {
+            // The last one wins: the file of this configuration is not there.
+            let found = settings(&format!("--config FILE --{flag}=x"), &[], "", "");
+            assert_eq!(found.is_err(), *name == "LATENCY_CONFIG", "{name}");
+            assert!(found.map_or(true, |found| found.origin(name) == Some(&Origin::Flag)), "{name}");
+        }
+        if *name != "LATENCY_CONFIG" {
+            let found = settings("--config FILE", &[], "", &format!("{} = \"x\"", settings::key(name))).unwrap();
+            assert!(matches!(found.origin(name), Some(Origin::File(_))), "{name}");
+        }
+    }
+}
+
+#[test]
+fn secrets_have_two_names_and_are_never_shown() {
+    let other = KEY.replace('q', "r");
+    for (environment, dot_env, origin) in [
+        (vec![("ROCKET_SECRET_KEY", KEY)], String::new(), Origin::Environment),
+        (vec![("SECRET_KEY", KEY), ("ROCKET_SECRET_KEY", "weak")], String::new(), Origin::Environment),
+        (vec![("SECRET_KEY", ""), ("ROCKET_SECRET_KEY", KEY)], "SECRET_KEY=weak".into(), Origin::Environment),
+        (vec![], format!("ROCKET_SECRET_KEY={other}\nSECRET_KEY={KEY}"), Origin::DotEnv),
+    ] {
+        let settings = settings("", &environment, &dot_env, "").unwrap();
+        assert_eq!((settings.origin("SECRET_KEY"), settings.get("SECRET_KEY")), (Some(&origin), Some(KEY.as_ref())));
+        assert!(settings.config(true).is_ok());
+        assert!(settings.table().contains("set, and not shown"), "{}", settings.table());
+        assert!(!settings.table().contains(KEY) && !format!("{settings:?}").contains(KEY));
+    }
+    let error = settings("", &[("ROCKET_SECRET_KEY", "weak")], "", "").unwrap().config(false).unwrap_err();
+    assert!(error.to_string().starts_with("ROCKET_SECRET_KEY: found"), "{error}");
+}
+
+#[test]
+fn names_that_look_like_mistakes_are_warned_of() {
+    let environment = [("LATENCY_PROT", "80"), ("LATENCY_DATA_MIRROR", "/data"), ("PORT", "80")];
+    let settings = settings("", &environment, "LATENCY_MODLE=a.onnx", "").unwrap();
+    assert_eq!(
+        settings.warnings(),
+        [
+            "LATENCY_PROT in environment is not read; did you mean LATENCY_PORT?",
+            "LATENCY_MODLE in .env is not read; did you mean LATENCY_MODEL?"
+        ]
+    );
 }
 
 #[test]
 fn the_program_serves_from_any_folder_and_says_where() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = program(folder.path(), &[], &[("LATENCY_PORT", "0"), ("SECRET_KEY", KEY)]);
-    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let mut line = || lines.next().expect("the program goes on").unwrap();
-    let listening = line();
-    let address: SocketAddr = listening.strip_prefix("Listening on http://").unwrap().parse().unwrap();
-    assert_eq!(line(), format!(r#"Try: curl http://{address}/predict -d '{{"src": "London", "dst": "Tokyo"}}'"#));
+    let program = Program::start(folder.path(), &[], &[("LATENCY_PORT", "0"), ("SECRET_KEY", KEY)]);
+    let address = program.address;
+    assert_eq!(
+        program.greeting,
+        format!(r#"Try: curl http://{address}/predict -d '{{"src": "London", "dst": "Tokyo"}}'"#)
+    );
 
     let mut connection = common::Connection::to(address);
     let answer = connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#);
@@ -255,9 +359,7 @@ fn the_program_serves_from_any_folder_and_says_where() {
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains(&format!("cannot listen on {address}")) && errors.contains("LATENCY_PORT"), "{errors}");
 
-    running.0.kill().unwrap();
-    let log: Vec<_> = BufReader::new(running.0.stderr.take().unwrap()).lines().map(Result::unwrap).collect();
-    assert_eq!(log, Vec::<String>::new());
+    assert_eq!(program.kill(), Vec::<String>::new());
 }
 
 fn document(path: &str) -> String {

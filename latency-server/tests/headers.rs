@@ -44,6 +44,7 @@ fn assert_headers(response: &LocalResponse<'_>, others: &[(&str, &str)]) {
     let mut found = headers(response);
     let cookie = found.remove("set-cookie");
     assert!(cookie.is_none_or(|cookie| cookie.starts_with("session=")));
+    assert!(found.remove("x-request-id").is_some_and(|id| !id.is_empty()));
     let expected: BTreeMap<_, _> =
         ALWAYS.iter().chain(others).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     assert_eq!(found, expected);

@@ -5,7 +5,7 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use rocket::outcome::Outcome;
 use rocket::request::{self, FromRequest};
 
 use crate::errors::Failure;
+use crate::metrics::Seen;
 
 pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult};
 pub use source::Source;
@@ -35,6 +36,7 @@ pub struct Slot {
     sessions: Option<NonZeroUsize>,
     current: ArcSwap<Served>,
     history: reload::History,
+    seen: Arc<OnceLock<Seen>>,
 }
 
 /// A loaded model that answers. Requests hold on to it, so that it is freed when the last of them ends.
@@ -44,6 +46,7 @@ pub struct Served {
     pub predictor: Predictor,
     /// Since when it answers.
     pub since: SystemTime,
+    seen: Arc<OnceLock<Seen>>,
 }
 
 impl Models {
@@ -105,8 +108,9 @@ impl Models {
 
 impl Slot {
     fn new(name: String, predictor: Predictor, source: Source, sessions: Option<NonZeroUsize>) -> Self {
-        let current = ArcSwap::from_pointee(Served { predictor, since: SystemTime::now() });
-        Self { name, source, sessions, current, history: reload::History::default() }
+        let seen = Arc::default();
+        let current = ArcSwap::from_pointee(Served { predictor, since: SystemTime::now(), seen: Arc::clone(&seen) });
+        Self { name, source, sessions, current, history: reload::History::default(), seen }
     }
 
     /// Its name.
@@ -125,6 +129,26 @@ impl Slot {
     #[must_use]
     pub fn served(&self) -> Arc<Served> {
         self.current.load_full()
+    }
+
+    /// How many predictions it can make at the same time.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), NonZeroUsize::get)
+    }
+
+    /// Counts what it answers there, whichever model that is. The first one stays.
+    pub(crate) fn observe_by(&self, seen: Seen) {
+        let _ = self.seen.set(seen);
+    }
+}
+
+impl Served {
+    /// Where to count what it answers; none if no metrics are attached.
+    #[must_use]
+    pub fn seen(&self) -> Option<&Seen> {
+        self.seen.get()
     }
 }
 

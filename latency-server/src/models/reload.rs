@@ -96,7 +96,11 @@ impl Slot {
         let (name, source) = (self.name(), self.source());
         match loaded {
             Ok(predictor) if result == Result::Swapped => {
-                self.current.store(Arc::new(Served { predictor, since: SystemTime::now() }));
+                if let Some(seen) = before.seen() {
+                    seen.expect(predictor.schema());
+                }
+                let seen = Arc::clone(&self.seen);
+                self.current.store(Arc::new(Served { predictor, since: SystemTime::now(), seen }));
                 log::warn!(target: AUDIT, "model {name}: swapped {} for {} from {source}, by {by}", reload.from, reload.to);
                 Ok(reload)
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use latency_core::{Predictor, PredictorBuilder};
 
@@ -21,9 +21,22 @@ impl Source {
     /// # Errors
     /// Those of [`PredictorBuilder::build`].
     pub fn load(&self, sessions: Option<NonZeroUsize>) -> latency_core::Result<Predictor> {
+        self.load_with(sessions, None)
+    }
+
+    /// As [`load`](Self::load), with this file of ONNX Runtime, which the process keeps from the first load on.
+    pub(crate) fn load_with(
+        &self,
+        sessions: Option<NonZeroUsize>,
+        library: Option<&Path>,
+    ) -> latency_core::Result<Predictor> {
         let builder = match self {
             Self::Bundled => Predictor::builder(),
             Self::File(path) => Predictor::builder().file(path),
+        };
+        let builder = match library {
+            Some(library) => builder.library(library),
+            None => builder,
         };
         with_sessions(builder, sessions).build()
     }

@@ -3,6 +3,8 @@
 // Each test file is a crate of its own, and none uses all of this.
 #![allow(dead_code)]
 
+pub mod program;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,90 @@
+//! `GET /metrics`: the text that Prometheus reads.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Result, TextEncoder};
+use rocket::http::{ContentType, Header};
+use rocket::{Responder, State, get};
+
+use super::Metrics;
+use crate::errors::Failure;
+use crate::models::{Models, ReloadResult};
+
+/// Prometheus 3 refuses text whose form is not named.
+#[derive(Responder)]
+pub struct Exposition {
+    text: String,
+    kind: ContentType,
+    cache: Header<'static>,
+}
+
+#[get("/metrics")]
+pub fn metrics(metrics: &State<Arc<Metrics>>, models: &State<Models>) -> std::result::Result<Exposition, Failure> {
+    let text = state_of(models).and_then(|mut families| {
+        families.extend(metrics.registry.gather());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        TextEncoder::new().encode_to_string(&families)
+    });
+    match text {
+        Ok(text) => Ok(Exposition {
+            text,
+            kind: ContentType::new("text", "plain").with_params([("version", "0.0.4"), ("charset", "utf-8")]),
+            cache: Header::new("Cache-Control", "no-store"),
+        }),
+        Err(error) => {
+            log::error!("the metrics cannot be written: {error}");
+            Err(Failure::internal())
+        }
+    }
+}
+
+/// What is not counted but looked up, when it is asked for: which models answer, and since when.
+fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
+    let build = IntGaugeVec::new(
+        Opts::new("latency_build_info", "This program; the value is 1."),
+        &["version", "rustc", "commit"],
+    )?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("BUILD_RUSTC"), env!("BUILD_COMMIT")]).set(1);
+    let info = IntGaugeVec::new(
+        Opts::new("latency_model_info", "The models that answer; the value is 1. `model` is the name in `?model=`."),
+        &["model", "name", "version", "sha256", "engine", "source"],
+    )?;
+    let loaded = GaugeVec::new(
+        Opts::new("latency_model_loaded_timestamp_seconds", "Since when the model answers, in seconds of Unix time."),
+        &["model"],
+    )?;
+    let sessions =
+        IntGaugeVec::new(Opts::new("latency_sessions", "How many predictions can run at the same time."), &["model"])?;
+    let reloads = IntCounterVec::new(
+        Opts::new("latency_model_reloads_total", "Attempts to load the model again, by result."),
+        &["model", "result"],
+    )?;
+    let last = IntGaugeVec::new(
+        Opts::new(
+            "latency_model_last_reload_successful",
+            "1 if the last attempt to load the model again went well, or there was none; otherwise 0.",
+        ),
+        &["model"],
+    )?;
+    for slot in models.slots() {
+        let (served, name) = (slot.served(), slot.name());
+        let model = served.predictor.model_info();
+        let tag = model.tag();
+        info.with_label_values(&[name, tag.name, tag.version, &model.sha256, tag.engine, slot.source().kind()]).set(1);
+        let since = served.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        loaded.with_label_values(&[name]).set(since.as_secs_f64());
+        sessions.with_label_values(&[name]).set(i64::try_from(slot.sessions()).unwrap_or(i64::MAX));
+        let (counts, attempt) = slot.reloads();
+        for (result, count) in [("swapped", counts.swapped), ("unchanged", counts.unchanged), ("failed", counts.failed)]
+        {
+            reloads.with_label_values(&[name, result]).inc_by(count);
+        }
+        let failed = attempt.is_some_and(|attempt| attempt.result == ReloadResult::Failed);
+        last.with_label_values(&[name]).set(i64::from(!failed));
+    }
+    let families = [build.collect(), info.collect(), loaded.collect(), sessions.collect(), reloads.collect()];
+    Ok(families.into_iter().flatten().chain(last.collect()).collect())
+}

@@ -1,0 +1,124 @@
+//! What one model was asked, and what it said.
+
+use latency_core::{Prediction, Schema};
+use prometheus::local::LocalHistogram;
+use prometheus::{Histogram, IntCounter, IntCounterVec};
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// What is the RTT?
+    Predict,
+    /// Which of these is nearest?
+    Rank,
+    /// Is this measurement plausible?
+    Judge,
+    /// How long to wait?
+    Timeout,
+}
+
+impl Question {
+    /// Every kind there is.
+    pub const ALL: [Self; 4] = [Self::Predict, Self::Rank, Self::Judge, Self::Timeout];
+
+    /// Its label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Predict => "predict",
+            Self::Rank => "rank",
+            Self::Judge => "judge",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// Counts what one model answers; its series are looked up once.
+#[derive(Debug)]
+pub struct Seen {
+    model: String,
+    predictions: [IntCounter; Question::ALL.len()],
+    predicted: Histogram,
+    batch_rows: Histogram,
+    out_of_range: IntCounterVec,
+    row_errors: IntCounterVec,
+}
+
+impl Seen {
+    pub(super) fn new(
+        model: &str,
+        predictions: [IntCounter; Question::ALL.len()],
+        predicted: Histogram,
+        batch_rows: Histogram,
+        out_of_range: IntCounterVec,
+        row_errors: IntCounterVec,
+    ) -> Self {
+        Self { model: model.to_owned(), predictions, predicted, batch_rows, out_of_range, row_errors }
+    }
+
+    /// What warnings of a model with this schema can be about, before the first.
+    pub(crate) fn expect(&self, schema: &Schema) {
+        let ends: &[&str] = if schema.coordinates.is_some() { &["src", "dst", "distance_km"] } else { &[] };
+        for field in schema.fields.iter().map(|field| &*field.name).chain(ends.iter().copied()) {
+            self.out_of_range.with_label_values(&[self.model.as_str(), field]);
+        }
+    }
+
+    /// The answer to a question about one path.
+    pub fn note(&self, question: Question, prediction: &Prediction) {
+        self.predictions[question as usize].inc();
+        self.predicted.observe(seconds(prediction));
+        self.warned(prediction);
+    }
+
+    /// The answers to a question about several paths, which are noted one by one, and counted when the value is
+    /// dropped.
+    #[must_use]
+    pub fn rows(&self, question: Question) -> Rows<'_> {
+        Rows { seen: self, question, predicted: self.predicted.local(), answered: 0, failed: 0 }
+    }
+
+    /// Their fields are those of the schema: nothing that a caller wrote.
+    fn warned(&self, prediction: &Prediction) {
+        for warning in &prediction.warnings {
+            self.out_of_range.with_label_values(&[self.model.as_str(), warning.field.as_str()]).inc();
+        }
+    }
+}
+
+/// Answers to a question about several paths.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    seen: &'a Seen,
+    question: Question,
+    predicted: LocalHistogram,
+    answered: u64,
+    failed: u64,
+}
+
+impl Rows<'_> {
+    /// One row was answered.
+    pub fn note(&mut self, prediction: &Prediction) {
+        self.answered += 1;
+        self.predicted.observe(seconds(prediction));
+        self.seen.warned(prediction);
+    }
+
+    /// One row has an error of this code in its place.
+    pub fn failed(&mut self, code: &'static str) {
+        self.failed += 1;
+        self.seen.row_errors.with_label_values(&[code]).inc();
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        self.predicted.flush();
+        self.seen.predictions[self.question as usize].inc_by(self.answered);
+        self.seen.batch_rows.observe((self.answered + self.failed) as f64);
+    }
+}
+
+fn seconds(prediction: &Prediction) -> f64 {
+    f64::from(prediction.p50_ms) / 1000.0
+}

@@ -1,0 +1,204 @@
+//! Every request: its id, its line in the log, its counts.
+//!
+//! The time of an answer ends when it is ready to be sent, so that a slow client does not make the server look slow;
+//! that of a streamed body ends with the stream.
+
+use std::borrow::Cow;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::http::{Header, Method, Status};
+use rocket::response::Body;
+use rocket::tokio::io::{AsyncRead, ReadBuf};
+use rocket::{Data, Request, Response, async_trait};
+
+use crate::logging::{self, ACCESS};
+use crate::metrics::{InFlight, Metrics, UNMATCHED};
+use crate::trace;
+
+const ID: &str = "X-Request-Id";
+
+/// Attaches the bookkeeping. It comes before all others, so that it knows of every request and sees every answer.
+pub fn stage() -> impl Fairing {
+    Traffic
+}
+
+struct Traffic;
+
+/// A request that is worked on.
+struct Exchange {
+    started: Instant,
+    /// Rocket makes a GET of a HEAD.
+    method: Method,
+    id: Arc<str>,
+    trace: Option<String>,
+    _logged: logging::InRequest,
+    _in_flight: Option<InFlight>,
+}
+
+/// What is said of an answered request.
+struct Record {
+    method: &'static str,
+    route: Cow<'static, str>,
+    /// Without the query.
+    path: String,
+    status: u16,
+    client: Option<IpAddr>,
+    trace: Option<String>,
+}
+
+#[async_trait]
+impl Fairing for Traffic {
+    fn info(&self) -> Info {
+        Info { name: "traffic", kind: Kind::Request | Kind::Response }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        let id: Arc<str> = trace::request_id(request.headers().get_one(ID)).into();
+        let mut parents = request.headers().get("traceparent");
+        let trace = match (parents.next(), parents.next()) {
+            (Some(parent), None) => trace::trace_id(parent).map(str::to_owned),
+            _ => None,
+        };
+        let exchange = Exchange {
+            started: Instant::now(),
+            method: request.method(),
+            _logged: logging::in_request(Arc::clone(&id)),
+            id,
+            trace,
+            _in_flight: Metrics::of(request).map(|metrics| metrics.begin()),
+        };
+        request.local_cache(|| Some(exchange));
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let Some(exchange) = request.local_cache(|| None::<Exchange>) else { return };
+        response.set_header(Header::new(ID, exchange.id.to_string()));
+        let metrics = Metrics::of(request).cloned();
+        let record = Record {
+            method: exchange.method.as_str(),
+            route: request.route().map_or(Cow::Borrowed(UNMATCHED), |route| Cow::Owned(route.uri.path().to_owned())),
+            path: if log::log_enabled!(target: ACCESS, log::Level::Info) {
+                request.uri().path().to_string()
+            } else {
+                String::new()
+            },
+            status: response.status().code,
+            client: request.remote().map(|remote| remote.ip()),
+            trace: exchange.trace.clone(),
+        };
+        let body = response.body_mut();
+        if body.is_some() && body.size().await.is_none() && exchange.method != Method::Head {
+            let chunk = body.max_chunk_size();
+            let finished = Finished { started: exchange.started, record, metrics };
+            let body = Measured { body: body.take(), _finished: finished };
+            response.set_streamed_body(body);
+            response.set_max_chunk_size(chunk);
+        } else {
+            record.write(metrics.as_deref(), exchange.started.elapsed());
+        }
+    }
+}
+
+/// Counts a request that is so broken that fairings do not get to see it: Rocket goes straight to the catcher.
+pub fn salvaged(status: Status, request: &Request<'_>) {
+    if request.local_cache(|| None::<Exchange>).is_none() {
+        let record = Record {
+            method: "other",
+            route: UNMATCHED.into(),
+            path: String::new(),
+            status: status.code,
+            client: request.remote().map(|remote| remote.ip()),
+            trace: None,
+        };
+        record.write(Metrics::of(request).map(|metrics| &**metrics), Duration::ZERO);
+    }
+}
+
+impl Record {
+    fn write(&self, metrics: Option<&Metrics>, took: Duration) {
+        if let Some(metrics) = metrics {
+            metrics.answered(&self.route, self.method, self.status, took);
+        }
+        log::info!(
+            target: ACCESS,
+            method = self.method,
+            path = self.path.as_str(),
+            route = &*self.route,
+            status = self.status,
+            seconds = took.as_secs_f64(),
+            client = self.client.map(|client| client.to_string()).as_deref(),
+            trace_id = self.trace.as_deref();
+            "{} {} {}", self.method, self.route, self.status
+        );
+    }
+}
+
+/// A streamed body, whose end is the end of its request.
+struct Measured<'r> {
+    body: Body<'r>,
+    _finished: Finished,
+}
+
+struct Finished {
+    started: Instant,
+    record: Record,
+    metrics: Option<Arc<Metrics>>,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        self.record.write(self.metrics.as_deref(), self.started.elapsed());
+    }
+}
+
+impl AsyncRead for Measured<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.body).poll_read(context, buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rocket::local::blocking::Client;
+    use rocket::response::stream::TextStream;
+    use rocket::tokio::time::sleep;
+    use rocket::{get, routes};
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    #[get("/stream")]
+    fn stream() -> TextStream![&'static str] {
+        TextStream! {
+            yield "one ";
+            sleep(PAUSE).await;
+            yield "two";
+        }
+    }
+
+    #[test]
+    fn a_streamed_answer_ends_with_its_stream() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let rocket = rocket::build().manage(Arc::clone(&metrics)).attach(stage()).mount("/", routes![stream]);
+        let client = Client::untracked(rocket).unwrap();
+        let response = client.get("/stream").dispatch();
+        assert_eq!((metrics.in_flight(), metrics.answers("/stream").0), (1, 0));
+        assert_eq!(response.into_string().as_deref(), Some("one two"));
+        let (answers, seconds) = metrics.answers("/stream");
+        assert_eq!((metrics.in_flight(), answers), (0, 1));
+        assert!(seconds >= PAUSE.as_secs_f64(), "{seconds}");
+    }
+}

@@ -4,14 +4,21 @@
 
 mod body;
 pub mod config;
+mod decisions;
+mod elements;
 mod errors;
 mod headers;
 mod health;
 mod logging;
 mod model_info;
 pub mod models;
+mod openapi;
 mod page;
+mod places;
 mod predict;
+mod predict_batch;
+mod query;
+mod question;
 pub mod start;
 
 use rocket::figment::Figment;
@@ -32,5 +39,9 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(health::stage())
         .attach(model_info::stage())
         .attach(predict::stage(config.max_body_bytes))
+        .attach(predict_batch::stage())
+        .attach(decisions::stage())
+        .attach(places::stage())
+        .attach(openapi::stage())
         .attach(page::stage())
 }

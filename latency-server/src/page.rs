@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::errors::Failure;
 use crate::models::Models;
+use crate::openapi;
 
 const TEMPLATE: &str = "page.html";
 
@@ -29,6 +30,7 @@ pub fn stage() -> AdHoc {
             .manage(Suggestions::new())
             .attach(Template::try_custom(|engines| {
                 engines.tera.add_raw_template(TEMPLATE, include_str!("../templates/page.html"))?;
+                engines.tera.add_raw_template(openapi::TEMPLATE, include_str!("../templates/docs.html"))?;
                 Ok(())
             }))
             .mount("/", routes![page, style, icon])

@@ -72,7 +72,7 @@ impl<'r> Intake<'r> {
     pub fn new(format: Format, served: Arc<Served>, data: Data<'r>, max: u64, live: bool) -> Self {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
-            Format::Csv => Cutter::Table(Table::default()),
+            Format::Csv => Cutter::Table(Box::default()),
         };
         let worker = Worker { cutter, names: RowReader::new(), served, rows: 0 };
         // As far as it is drained.
@@ -135,7 +135,7 @@ impl<'r> Intake<'r> {
 
 enum Cutter {
     Lines(Lines),
-    Table(Table),
+    Table(Box<Table>),
 }
 
 /// What goes through a body: it moves to another thread and back with each piece.

@@ -21,7 +21,7 @@ function define(target, methods) {
 }
 define(Predictor, { loadAsync })
 define(Predictor.prototype, { predict, predictBatch: rejecting(predictBatch), predictBatchSync })
-Object.defineProperty(Predictor.prototype, inspect.custom, { value: shown })
+Object.defineProperty(Predictor.prototype, inspect.custom, { value: shown, writable: true, configurable: true })
 
 /** In a console: `Predictor { name: 'latency', version: '00e823b4e883' }`. */
 function shown(depth, options) {

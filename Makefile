@@ -92,8 +92,9 @@ proxy: $(VENV)/.onnxruntime ## Try the server behind nginx: half heads and bodie
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/proxy/check target/$(PROFILE)/latency-server
 
 .PHONY: bench
-bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session; prints ratios
+bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-server --bench recording
 
 .PHONY: bench-python
 bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matrix (minutes)

@@ -529,8 +529,7 @@ pub enum OutputName {
 ///
 /// let predictor = Predictor::bundled()?;
 /// let golden = &predictor.schema().golden[0];
-/// let row: Row = golden.row.iter().map(|(field, value)| (field.as_str(), value.clone())).collect();
-/// let (found, expected) = (predictor.predict(&row)?.p50_ms, golden.prediction["p50_ms"]);
+/// let (found, expected) = (predictor.predict(&Row::from(golden))?.p50_ms, golden.prediction["p50_ms"]);
 /// assert!((found - expected).abs() <= 1e-5 * expected);
 /// # Ok::<(), latency_core::Error>(())
 /// ```
@@ -542,6 +541,12 @@ pub struct GoldenRow {
     pub row: BTreeMap<String, crate::Value>,
     /// Expected numbers by name (`p50_ms`, …).
     pub prediction: BTreeMap<String, f32>,
+}
+
+impl From<&GoldenRow> for crate::Row {
+    fn from(golden: &GoldenRow) -> Self {
+        golden.row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+    }
 }
 
 impl Schema {

@@ -3,6 +3,8 @@
 // Rows in, predictions out, one JSON object on each line (NDJSON), in the same order. What is held at a time is what one read
 // brings: whoever reads slowly slows down whoever writes.
 
+const addon = require('./addon')
+
 /** Of one line. More is counted and not kept: input without an end of line must not fill the memory. */
 const MAX_LINE_BYTES = 1024 * 1024
 /** That are answered together. */
@@ -110,21 +112,20 @@ async function together(predictor, rows) {
     // A number that is not finite fails the whole batch.
     return rows.map((row) => alone(predictor, row))
   }
-  const columns = Object.entries(found).filter(([, column]) => column instanceof Float32Array)
+  const columns = Object.entries(found)
+    .filter(([, column]) => column instanceof Float32Array)
+    .map(([name, column]) => [name, addon.shortest(column)])
   const optional = Object.entries(found.missing)
   const predictions = rows.map((_, index) => {
     const prediction = {}
-    for (const [name, column] of columns) prediction[name] = shortest(column[index])
+    for (const [name, column] of columns) prediction[name] = column[index]
     prediction.warnings = []
     prediction.missing = optional.filter(([, missing]) => missing[index] === 1).map(([field]) => field)
     return prediction
   })
   for (const { row, ...warning } of found.warnings) predictions[row].warnings.push(warning)
   for (const error of found.errors) predictions[error.row] = error
-  return predictions.map((prediction, index) => {
-    const isWhole = prediction instanceof Error || columns.every(([name]) => prediction[name] !== undefined)
-    return isWhole ? prediction : alone(predictor, rows[index])
-  })
+  return predictions
 }
 
 function alone(predictor, row) {
@@ -134,22 +135,6 @@ function alone(predictor, row) {
   } catch (error) {
     return error
   }
-}
-
-/**
- * The shortest decimal that is this 32-bit float and no other, as single predictions have it: 1.1, not 1.100000023841858.
- * Undefined where this way does not lead to it, far outside of what a round trip takes: below 0.0001 and above 16 million.
- */
-function shortest(float) {
-  const size = Math.abs(float)
-  if (size === 0) return float
-  if (size < 1e-4 || size >= 2 ** 24) return undefined
-  // The products are exact, 24 bits times 28; ties go up, as in Rust.
-  for (let scale = 1; scale <= 1e12; scale *= 10) {
-    const decimal = Math.round(size * scale) / scale
-    if (Math.fround(decimal) === size) return Math.sign(float) * decimal
-  }
-  return undefined
 }
 
 module.exports = { predictLines }

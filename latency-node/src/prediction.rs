@@ -1,6 +1,6 @@
 //! Predictions → plain JavaScript objects.
 
-use latency_core::shortest;
+use napi::bindgen_prelude::{Float32ArraySlice, Float64Array};
 use napi_derive::napi;
 
 /// What is predicted for one path. Times in milliseconds.
@@ -48,13 +48,13 @@ pub struct Warning {
 impl From<latency_core::Prediction> for Prediction {
     fn from(prediction: latency_core::Prediction) -> Self {
         Self {
-            p50_ms: shortest(prediction.p50_ms),
-            low_ms: shortest(prediction.low_ms),
-            high_ms: shortest(prediction.high_ms),
-            p90_ms: shortest(prediction.p90_ms),
-            p99_ms: shortest(prediction.p99_ms),
-            floor_ms: prediction.floor_ms.map(shortest),
-            distance_km: prediction.distance_km.map(shortest),
+            p50_ms: latency_core::shortest(prediction.p50_ms),
+            low_ms: latency_core::shortest(prediction.low_ms),
+            high_ms: latency_core::shortest(prediction.high_ms),
+            p90_ms: latency_core::shortest(prediction.p90_ms),
+            p99_ms: latency_core::shortest(prediction.p99_ms),
+            floor_ms: prediction.floor_ms.map(latency_core::shortest),
+            distance_km: prediction.distance_km.map(latency_core::shortest),
             warnings: prediction.warnings.into_iter().map(Warning::from).collect(),
             missing: prediction.missing.iter().map(ToString::to_string).collect(),
         }
@@ -65,4 +65,10 @@ impl From<latency_core::Warning> for Warning {
     fn from(warning: latency_core::Warning) -> Self {
         Self { code: warning.code.as_str(), field: warning.field, message: warning.message }
     }
+}
+
+/// A column of predictions in the form that single predictions have: the shortest decimals, 1.1 and not 1.100000023841858.
+#[napi(skip_typescript)]
+pub fn shortest(column: Float32ArraySlice<'_>) -> Float64Array {
+    column.iter().copied().map(latency_core::shortest).collect::<Vec<_>>().into()
 }

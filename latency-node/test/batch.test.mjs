@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import { ERROR_CODES, Predictor } from 'latency-predictor'
 
-import { bits, NUMBERS, ownModel, read, run } from './help.mjs'
+import { bits, countingTurns, NUMBERS, ownModel, read, rejection, run } from './help.mjs'
 
 const golden = JSON.parse(read('../../data/golden/paths.json'))
 const predictor = Predictor.bundled()
@@ -51,8 +51,6 @@ function assertGolden(found) {
     assert.deepEqual(bits(found[name]), bits(golden.predictions.map((prediction) => prediction[name])), name)
   }
 }
-
-const failure = (work) => work().then(() => assert.fail('nothing was thrown'), (error) => error)
 
 for (const [form, batch] of Object.entries(FORMS)) {
   test(`${form}: the golden rows give the golden bits, as rows and as columns`, async () => {
@@ -119,7 +117,7 @@ for (const [form, batch] of Object.entries(FORMS)) {
     assert.deepEqual([...found.missing.src_access], [1, 1, 1])
     assert.deepEqual([found.errors, found.warnings], [[], []])
     for (const hops of [[null], [undefined], [NaN], Float64Array.of(NaN), new Array(1)]) {
-      const error = await failure(() => batch(own, withLinks(hops)))
+      const error = await rejection(batch(own, withLinks(hops)))
       assert.deepEqual([error.code, error.field, error.row], ['INVALID_FIELD', 'hops', 0])
     }
   })
@@ -130,12 +128,12 @@ for (const [form, batch] of Object.entries(FORMS)) {
       [2, 0, 'UNKNOWN_PLACE', 'src'],
       [3, 1, 'MISSING_FIELD', 'dst.lat'],
     ]) {
-      const error = await failure(() => batch(predictor, FAULTY.slice(from)))
+      const error = await rejection(batch(predictor, FAULTY.slice(from)))
       assert.deepEqual([error.code, error.field, error.row], [code, field, row])
       assert.match(error.message, new RegExp(`^row ${row}: ${field}: `))
       assert.match(error.stack, /batch\.test\.mjs/)
     }
-    const error = await failure(() => batch(predictor, { src_lat: [0, 91], src_lon: [0, 0], dst_lat: [0, 0], dst_lon: [0, 0] }))
+    const error = await rejection(batch(predictor, { src_lat: [0, 91], src_lon: [0, 0], dst_lat: [0, 0], dst_lon: [0, 0] }))
     assert.deepEqual([error.code, error.field, error.row], ['INVALID_FIELD', 'src_lat', 1])
   })
 
@@ -187,7 +185,7 @@ for (const [form, batch] of Object.entries(FORMS)) {
   test(`${form}: what is no batch is refused`, async () => {
     const noRecords = [new Set([{}]), new Map(), new Set().values(), Promise.resolve([]), new DataView(new ArrayBuffer(8))]
     for (const rows of [undefined, null, 1, 'London', true, () => [], new Float64Array(4), Symbol('rows'), ...noRecords]) {
-      const error = await failure(() => batch(predictor, rows))
+      const error = await rejection(batch(predictor, rows))
       assert.equal(error.code, 'INVALID_BATCH')
       assert.match(error.message, /allowed: an array of rows, or an object of columns/)
     }
@@ -201,17 +199,17 @@ for (const [form, batch] of Object.entries(FORMS)) {
       [{ hops: [3], link: new Float64Array(1) }, 'INVALID_FIELD', 'link'],
       [{ link: ['fibre'] }, 'MISSING_FIELD', 'hops'],
     ]) {
-      const error = await failure(() => batch(own, columns))
+      const error = await rejection(batch(own, columns))
       assert.deepEqual([error.code, error.field], [code, field], error.message)
     }
-    const lengths = await failure(() => batch(own, { hops: [1, 2], link: ['fibre'] }))
+    const lengths = await rejection(batch(own, { hops: [1, 2], link: ['fibre'] }))
     assert.deepEqual([lengths.code, lengths.field], ['INVALID_BATCH', 'link'])
     // What an array claims is no memory.
     const claimed = Object.assign([], { length: 2 ** 32 - 1 })
     for (const columns of [{ hops: claimed, link: ['fibre'] }, { hops: claimed, link: claimed }, { hops: [3], other: claimed }, claimed]) {
-      assert.equal((await failure(() => batch(own, columns, { notes: true }))).code, 'INVALID_BATCH')
+      assert.equal((await rejection(batch(own, columns, { notes: true }))).code, 'INVALID_BATCH')
     }
-    for (const row of [null, 'London', [1], 7]) assert.deepEqual((await failure(() => batch(own, [{ hops: 1 }, row]))).row, 1)
+    for (const row of [null, 'London', [1], 7]) assert.deepEqual((await rejection(batch(own, [{ hops: 1 }, row]))).row, 1)
   })
 
   test(`${form}: bad options are refused`, async () => {
@@ -227,7 +225,7 @@ for (const [form, batch] of Object.entries(FORMS)) {
           ]
         : [[{ signal: AbortSignal.abort() }, 'UNKNOWN_FIELD', 'signal']]),
     ]) {
-      const error = await failure(() => batch(own, [], options))
+      const error = await rejection(batch(own, [], options))
       assert.deepEqual([error.code, error.field], [code, field])
     }
     for (const options of [undefined, null, {}, { notes: undefined }, { notes: null }]) assert.equal((await batch(own, [], options)).length, 0)
@@ -244,7 +242,7 @@ for (const [form, batch] of Object.entries(FORMS)) {
       { hops: new Proxy([1, 2], { get: fail }) },
       new Proxy([{}], { get: (rows, name) => (name === 'length' ? 1 : fail()) }),
     ]
-    for (const rows of hostile) assert.equal(await failure(() => batch(own, rows, { notes: true })), mine)
+    for (const rows of hostile) assert.equal(await rejection(batch(own, rows, { notes: true })), mine)
   })
 
   test(`${form}: a proxy of an array is read as one`, async () => {
@@ -258,7 +256,7 @@ for (const [form, batch] of Object.entries(FORMS)) {
 
   test(`${form}: a method needs its predictor`, async () => {
     for (const self of [undefined, {}, Object.create(Predictor.prototype)]) {
-      assert.ok((await failure(async () => Predictor.prototype[form].call(self, []))) instanceof Error)
+      assert.ok((await rejection((async () => Predictor.prototype[form].call(self, []))())) instanceof Error)
     }
   })
 }
@@ -295,29 +293,18 @@ test('predictBatch copies typed arrays before it returns, whatever stands before
 })
 
 test('batches that are read at the same time share the turns of the event loop', async () => {
-  let turns = 0
   const seen = new Map()
-  const rows = (batch) =>
-    Array.from({ length: 3_000 }, () => ({
-      link: 'fibre',
-      get hops() {
-        seen.set(turns, (seen.get(turns) ?? new Set()).add(batch))
-        return 3
-      },
-    }))
-  let done = false
-  const counting = (async () => {
-    while (!done) {
-      await setImmediate()
-      turns += 1
-    }
-  })()
-  try {
-    await Promise.all(Array.from({ length: 20 }, (_, batch) => own.predictBatch(rows(batch))))
-  } finally {
-    done = true
-    await counting
-  }
+  await countingTurns((counter) => {
+    const rows = (batch) =>
+      Array.from({ length: 3_000 }, () => ({
+        link: 'fibre',
+        get hops() {
+          seen.set(counter.turns, (seen.get(counter.turns) ?? new Set()).add(batch))
+          return 3
+        },
+      }))
+    return Promise.all(Array.from({ length: 20 }, (_, batch) => own.predictBatch(rows(batch))))
+  })
   // In a turn the last piece of one and the first of the next may fall together.
   for (const [turn, batches] of seen) assert.ok(batches.size <= 2, `turn ${turn} read ${batches.size} batches`)
 })
@@ -353,27 +340,14 @@ function rowsThat(tell) {
 }
 
 test('predictBatch lets the event loop go on while it reads rows', async () => {
-  let turns = 0
-  let done = false
-  const counting = (async () => {
-    while (!done) {
-      await setImmediate()
-      turns += 1
-    }
-  })()
-  try {
-    await own.predictBatch(rowsThat(() => {}))
-  } finally {
-    done = true
-    await counting
-  }
+  const turns = await countingTurns(() => own.predictBatch(rowsThat(() => {})))
   assert.ok(turns > 3, `${turns} turns`)
 })
 
 test('a batch that is aborted before it begins does nothing', async () => {
   let reads = 0
   const reason = new Error('enough')
-  const error = await failure(() => own.predictBatch(rowsThat(() => (reads += 1)), { signal: AbortSignal.abort(reason) }))
+  const error = await rejection(own.predictBatch(rowsThat(() => (reads += 1)), { signal: AbortSignal.abort(reason) }))
   assert.equal(error, reason)
   assert.equal(reads, 0)
 })
@@ -385,7 +359,7 @@ test('a batch that is aborted while its rows are read stops reading', async () =
     reads += 1
     if (index === 10) controller.abort()
   })
-  const error = await failure(() => own.predictBatch(rows, { signal: controller.signal }))
+  const error = await rejection(own.predictBatch(rows, { signal: controller.signal }))
   assert.equal(error.name, 'AbortError')
   assert.ok(reads < MANY, `${reads} reads`)
 })
@@ -393,7 +367,7 @@ test('a batch that is aborted while its rows are read stops reading', async () =
 test('a batch that is aborted by the last row it reads is not predicted', async () => {
   const controller = new AbortController()
   const rows = [{ link: 'fibre', get hops() { controller.abort(); return 3 } }]
-  assert.equal((await failure(() => own.predictBatch(rows, { signal: controller.signal }))).name, 'AbortError')
+  assert.equal((await rejection(own.predictBatch(rows, { signal: controller.signal }))).name, 'AbortError')
 })
 
 test('a batch that is aborted while it is predicted rejects at once, and its thread stops', async () => {
@@ -403,7 +377,7 @@ test('a batch that is aborted while it is predicted rejects at once, and its thr
   const one = Predictor.bundled({ sessions: 1 })
   const controller = new AbortController()
   const reason = { any: 'value' }
-  const promise = failure(() => one.predictBatch(columns, { signal: controller.signal }))
+  const promise = rejection(one.predictBatch(columns, { signal: controller.signal }))
   await setImmediate()
   controller.abort(reason)
   assert.equal(await promise, reason)

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { ATTRIBUTION, cloudRegions, findPlace, Predictor, suggestPlaces } from 'latency-predictor'
 
-import { ownModel, read } from './help.mjs'
+import { failure, ownModel, read } from './help.mjs'
 
 const questions = JSON.parse(read('../../data/golden/questions.json'))
 const predictor = Predictor.bundled({ sessions: 1 })
@@ -13,15 +13,6 @@ const own = Predictor.load(ownModel, { sessions: 1 })
 
 const REGIONS = ['aws:us-east-1', 'aws:eu-west-2', 'aws:eu-central-1']
 const PATH = { src: 'London', dst: 'Tokyo' }
-
-function failure(work) {
-  try {
-    work()
-  } catch (error) {
-    return error
-  }
-  return assert.fail('nothing was thrown')
-}
 
 /** What an answer says of its path alone. */
 function predicted({ candidate, index, p_best, p_within_budget, timeout_ms, verdict, quantile, message, ...prediction }) {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import { ERROR_CODES, Predictor } from 'latency-predictor'
 
-import { changed, ownModel, PACKAGE, run } from './help.mjs'
+import { changed, failure, ownModel, PACKAGE, run } from './help.mjs'
 
 const bundled = Predictor.bundled({ sessions: 1 })
 const own = Predictor.load(ownModel, { sessions: 1 })
@@ -83,15 +83,6 @@ const OTHERS = {
 
 /** What a caller of Node.js never sees: a signal that is aborted rejects with its own reason. */
 const NEVER_HERE = ['CANCELLED']
-
-function failure(work) {
-  try {
-    work()
-  } catch (error) {
-    return error
-  }
-  return assert.fail('nothing was thrown')
-}
 
 function assertError(error, code) {
   assert.ok(error instanceof Error, String(error))

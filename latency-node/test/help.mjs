@@ -1,7 +1,9 @@
 // What several tests need.
 
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -25,6 +27,38 @@ export function changed(from, to) {
   const model = Buffer.from(ownModel)
   model.write(to, at)
   return model
+}
+
+/** What `work` throws. */
+export function failure(work) {
+  try {
+    work()
+  } catch (error) {
+    return error
+  }
+  return assert.fail('nothing was thrown')
+}
+
+/** What a promise is rejected with. */
+export const rejection = (promise) => promise.then(() => assert.fail('it was not rejected'), (error) => error)
+
+/** Does the work, and counts the turns of the event loop meanwhile: `counter.turns` is the number so far. */
+export async function countingTurns(work) {
+  const counter = { turns: 0 }
+  let done = false
+  const counting = (async () => {
+    while (!done) {
+      await setImmediate()
+      counter.turns += 1
+    }
+  })()
+  try {
+    await work(counter)
+  } finally {
+    done = true
+    await counting
+  }
+  return counter.turns
 }
 
 /** Runs a program with Node in a process of its own; `env` is added, undefined removes. */

@@ -6,14 +6,11 @@ import { test } from 'node:test'
 
 import { Predictor } from 'latency-predictor'
 
-import { changed, ownModel } from './help.mjs'
+import { changed, ownModel, rejection } from './help.mjs'
 
 const predictor = Predictor.bundled({ sessions: 1 })
 const PATH = fileURLToPath(new URL('fixtures/own_model.onnx', import.meta.url))
 const ROW = { src: 'London', dst: { lat: 35.68, lon: 139.69, access: 'wifi' } }
-
-/** What the promise is rejected with; a call that throws fails the test. */
-const rejection = (promise) => promise.then(() => assert.fail('it was not rejected'), (error) => error)
 
 test('predict answers what predictSync answers', async () => {
   const promise = predictor.predict(ROW)

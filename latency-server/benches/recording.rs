@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let predictor = Predictor::bundled()?;
     let path = Path::between("London", "Tokyo")?;
     let prediction = predictor.predict(&path)?;
-    let models = Models::new(predictor.clone(), Source::Bundled);
+    let models = Models::new(predictor.clone(), Source::Bundled, None);
     let metrics = Metrics::new()?;
     metrics.watch(models.default_slot());
     let served = models.default_slot().served();

@@ -14,8 +14,6 @@ use rocket::response::{self, Redirect, Responder};
 use rocket::{Request, State, get, post, routes};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::auth::{self, OwnSite};
 use crate::body::Body;
@@ -24,6 +22,7 @@ use crate::errors::Failure;
 use crate::logging::AUDIT;
 use crate::models::{Counts, Models, Reload, Slot};
 use crate::reload::reload;
+use crate::rfc3339::rfc3339;
 use crate::session::{Session, not_from_here};
 use crate::tokens::{Token, Tokens};
 
@@ -227,7 +226,7 @@ impl Shown {
             name: slot.name().to_owned(),
             version: served.predictor.model_info().version.clone(),
             source: slot.source().kind(),
-            since: OffsetDateTime::from(served.since).format(&Rfc3339).unwrap_or_default(),
+            since: rfc3339(served.since),
             counts,
             last,
         }

@@ -1,6 +1,6 @@
 //! The configuration: what can be set, and what it may be. Where the values come from: [`settings`](crate::settings).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
+use latency_core::{Error, ErrorKind};
 use log::LevelFilter;
 use rocket::config::{Ident, LogLevel, SecretKey, Shutdown};
 use rocket::data::{Limits, ToByteUnit};
@@ -305,8 +306,8 @@ impl Config {
         let tokens = variables.path("LATENCY_TOKENS_FILE").map(Tokens::open).transpose();
         let tokens = tokens.map_err(|message| ConfigError::new("LATENCY_TOKENS_FILE", message))?;
         Ok(Self {
-            model: (variables.0)("LATENCY_MODEL").map(PathBuf::from),
-            models: variables.text("LATENCY_MODELS")?.map_or_else(|| Ok(Vec::new()), |text| named_models(&text))?,
+            model: variables.path("LATENCY_MODEL"),
+            models: variables.models()?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -331,7 +332,7 @@ impl Config {
             grace_seconds: variables
                 .parse("LATENCY_GRACE_SECONDS", |seconds| (1..=300).contains(seconds))?
                 .unwrap_or(default.grace_seconds),
-            ort_library: (variables.0)("LATENCY_ORT_DYLIB_PATH").map(PathBuf::from),
+            ort_library: variables.path("LATENCY_ORT_DYLIB_PATH"),
             secret_key,
         })
     }
@@ -339,15 +340,20 @@ impl Config {
     /// Loads the models and checks them.
     ///
     /// # Errors
-    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
+    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build), and a name that two models would have.
     pub fn load_models(&self) -> latency_core::Result<Models> {
         let source = self.model.clone().map_or(Source::Bundled, Source::File);
-        let mut models = Models::new(source.load_with(self.sessions, self.ort_library.as_deref())?, source);
+        let predictor = source.load_with(self.sessions, self.ort_library.as_deref())?;
+        let mut models = Models::new(predictor, source, self.sessions);
         for (name, path) in &self.models {
+            if models.slot(name).is_some() {
+                let message = format!("found the name {name:?}, which another model has; allowed: each name once");
+                return Err(Error::new(ErrorKind::InvalidField, message).with_field("LATENCY_MODELS"));
+            }
             let source = Source::File(path.clone());
             models = models.with(name, source.load(self.sessions)?, source);
         }
-        Ok(models.with_sessions(self.sessions))
+        Ok(models)
     }
 
     pub(crate) fn rocket(&self) -> rocket::Config {
@@ -385,6 +391,16 @@ struct Lookup<F>(F);
 impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
     fn path(&self, name: &str) -> Option<PathBuf> {
         (self.0)(name).map(PathBuf::from)
+    }
+
+    fn models(&self) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+        let name = "LATENCY_MODELS";
+        let models = self.list(name, named_model)?;
+        let mut names = BTreeSet::new();
+        match models.iter().find(|(model, _)| !names.insert(model)) {
+            Some((twice, _)) => Err(ConfigError::new(name, format!("found {twice:?} twice; allowed: each name once"))),
+            None => Ok(models),
+        }
     }
 
     fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {
@@ -457,25 +473,12 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
     }
 }
 
-/// `name=path,name=path`.
-fn named_models(text: &str) -> Result<Vec<(String, PathBuf)>, ConfigError> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for part in parts {
-        let fits = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        match part.split_once('=').map(|(name, path)| (name.trim(), path.trim())) {
-            Some((name, path)) if fits(name) && !path.is_empty() && found.iter().all(|(other, _)| other != name) => {
-                found.push((name.to_owned(), path.into()));
-            }
-            _ => {
-                let message = format!("found {part:?}; allowed: {}, each name once", allowed("LATENCY_MODELS"));
-                return Err(ConfigError::new("LATENCY_MODELS", message));
-            }
-        }
-    }
-    Ok(found)
+/// `name=path`.
+fn named_model(part: &str) -> Option<(String, PathBuf)> {
+    let (name, path) = part.split_once('=')?;
+    let (name, path) = (name.trim(), path.trim());
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (!name.is_empty() && name.bytes().all(fits) && !path.is_empty()).then(|| (name.to_owned(), path.into()))
 }
 
 fn allowed(name: &str) -> &'static str {

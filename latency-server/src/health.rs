@@ -35,9 +35,7 @@ fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Fai
     }
     for slot in models.slots() {
         let served = slot.served();
-        let golden = served.predictor.schema().golden.first();
-        let row =
-            golden.map(|golden| golden.row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Row>());
+        let row = served.predictor.schema().golden.first().map(Row::from);
         if let Some(Err(error)) = row.map(|row| served.predictor.predict(&row)) {
             log::error!("not ready: the model {} cannot predict: {error:?}", slot.name());
             return Err(Failure::new(

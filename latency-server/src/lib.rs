@@ -23,6 +23,7 @@ mod pace;
 mod page;
 mod predict;
 mod reload;
+mod rfc3339;
 mod session;
 pub mod settings;
 pub mod start;

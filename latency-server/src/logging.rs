@@ -9,12 +9,13 @@ use std::io::{self, Write as _};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use log::kv::{self, VisitSource, VisitValue};
+use log::kv::{self, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rocket::tokio::task::{self, JoinHandle};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+use crate::rfc3339::rfc3339;
 
 /// The target of lines about who changed what: they are logged whatever the level.
 pub const AUDIT: &str = "audit";
@@ -110,7 +111,7 @@ fn text(record: &Record<'_>, request: Option<&str>) -> String {
 fn json(record: &Record<'_>, request: Option<&str>, now: OffsetDateTime) -> String {
     let mut line = Map::new();
     let mut set = |name: &str, value: Value| line.insert(name.to_owned(), value);
-    set("time", now.format(&Rfc3339).unwrap_or_default().into());
+    set("time", rfc3339(now).into());
     set("level", record.level().as_str().to_ascii_lowercase().into());
     set("target", record.target().trim_end_matches("::_").into());
     set("message", record.args().to_string().into());
@@ -153,57 +154,13 @@ fn fields(record: &Record<'_>) -> Vec<(String, Value)> {
 
     impl<'kvs> VisitSource<'kvs> for Fields {
         fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-            let mut json = Json(Value::Null);
-            value.visit(&mut json)?;
-            self.0.push((key.as_str().to_owned(), json.0));
-            Ok(())
-        }
-    }
-
-    struct Json(Value);
-
-    impl<'v> VisitValue<'v> for Json {
-        fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
-            self.0 = value.to_string().into();
-            Ok(())
-        }
-
-        fn visit_null(&mut self) -> Result<(), kv::Error> {
-            Ok(())
-        }
-
-        fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-            self.0 = value.into();
-            Ok(())
-        }
-
-        fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-            self.0 = value.into();
-            Ok(())
-        }
-
-        fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-            self.0 = value.into();
-            Ok(())
-        }
-
-        fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-            self.0 = value.into();
-            Ok(())
-        }
-
-        fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
-            self.visit_str(value)
-        }
-
-        fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-            self.0 = value.into();
+            self.0.push((key.to_string(), serde_json::to_value(value).unwrap_or_default()));
             Ok(())
         }
     }
 
     let mut fields = Fields(Vec::new());
-    // None of these visits fails.
+    // No visit fails.
     let _ = record.key_values().visit(&mut fields);
     fields.0
 }

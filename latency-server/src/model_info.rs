@@ -5,11 +5,10 @@ use latency_core::schema::Field;
 use rocket::fairing::AdHoc;
 use rocket::{get, routes};
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::errors::{Failure, Json, json};
 use crate::models::{Asked, Counts, Reload};
+use crate::rfc3339::rfc3339;
 
 /// Attaches the route.
 pub fn stage() -> AdHoc {
@@ -106,7 +105,7 @@ fn model_info(asked: Result<Asked, Failure>) -> Result<Json, Failure> {
         outputs,
         served_as: slot.name(),
         source: slot.source().kind(),
-        since: OffsetDateTime::from(served.since).format(&Rfc3339).unwrap_or_default(),
+        since: rfc3339(served.since),
         reloads: Reloads { counts, last },
     })
 }

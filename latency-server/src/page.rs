@@ -30,8 +30,11 @@ pub fn stage() -> AdHoc {
             .configure(figment)
             .manage(Suggestions::new())
             .attach(Template::try_custom(|engines| {
-                engines.tera.add_raw_template(TEMPLATE, include_str!("../templates/page.html"))?;
-                engines.tera.add_raw_template(admin::TEMPLATE, include_str!("../templates/admin.html"))?;
+                engines.tera.add_raw_templates([
+                    ("base.html", include_str!("../templates/base.html")),
+                    (TEMPLATE, include_str!("../templates/page.html")),
+                    (admin::TEMPLATE, include_str!("../templates/admin.html")),
+                ])?;
                 Ok(())
             }))
             .mount("/", routes![page, style, icon])

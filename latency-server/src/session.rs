@@ -34,7 +34,7 @@ impl Session {
 
     /// Gives it to the visitor's browser.
     pub fn keep(&self, request: &Request<'_>) {
-        let token = self.token.as_ref().map(tokens::to_hex).unwrap_or_default();
+        let token = self.token.map(hex::encode).unwrap_or_default();
         let value = format!("{} {} {token}", self.csrf, self.expires.unix_timestamp());
         let cookie = Cookie::build((name(request), value))
             .path("/")

@@ -2,7 +2,7 @@
 //! whenever it changes.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -256,26 +256,13 @@ pub fn make(name: &str, scopes: Scopes) -> Result<(String, String), String> {
     let random = random().map_err(|error| format!("the system gives no random numbers: {error}"))?;
     // So that a token that lies where it should not is known for one.
     let token = format!("latency_{random}");
-    let line = format!("{name} {scopes} {}", to_hex(&Sha256::digest(&token).into()));
+    let line = format!("{name} {scopes} {}", hex::encode(Sha256::digest(&token)));
     Ok((token, line))
-}
-
-pub(crate) fn to_hex(hash: &Hash) -> String {
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 pub(crate) fn from_hex(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut hash).ok()?;
     Some(hash)
 }
 
@@ -310,7 +297,7 @@ mod tests {
         let tokens = Tokens::open(&path).unwrap();
         let found = tokens.find(&token).unwrap();
         assert_eq!((found.name.as_str(), found.scopes), ("ci", Scopes::PREDICT));
-        let hash = to_hex(&found.hash);
+        let hash = hex::encode(found.hash);
         for wrong in [&other, "", &token[..token.len() - 1], &token.to_uppercase(), &hash] {
             assert_eq!(tokens.find(wrong), None, "{wrong}");
         }

@@ -12,7 +12,7 @@ use latency_server::arguments::Arguments;
 use latency_server::config::{VARIABLES, Variable};
 use latency_server::logging::LogFormat;
 use latency_server::settings::{self, Origin};
-use latency_server::{Config, ConfigError, Settings};
+use latency_server::{Config, ConfigError, Models, Settings};
 
 fn read(variables: &[(&str, &str)], release: bool) -> Result<Config, ConfigError> {
     let variables: HashMap<_, _> = variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
@@ -38,6 +38,7 @@ fn variables_are_read() {
     let config = read(
         &[
             ("LATENCY_MODEL", "/models/own.onnx"),
+            ("LATENCY_MODELS", "edge=/models/edge.onnx, own-2 = /models/a=b.onnx,"),
             ("LATENCY_ADDRESS", "::"),
             ("LATENCY_PORT", "0"),
             ("LATENCY_LOG_LEVEL", "INFO"),
@@ -64,6 +65,8 @@ fn variables_are_read() {
     assert_eq!((limits.rate.unwrap().get(), limits.burst.unwrap().get()), (100, 200));
     assert_eq!(read(&[("LATENCY_RATE_LIMIT", "off")], false).unwrap().limits.rate, None);
     assert_eq!(config.model.as_deref(), Some(Path::new("/models/own.onnx")));
+    let models = [("edge", "/models/edge.onnx"), ("own-2", "/models/a=b.onnx")];
+    assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), path.into())));
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));
@@ -75,6 +78,10 @@ fn variables_are_read() {
 #[test]
 fn bad_values_are_named_with_what_is_allowed() {
     for (name, value, allowed) in [
+        ("LATENCY_MODELS", "/models/edge.onnx", "name=path"),
+        ("LATENCY_MODELS", "edge=", "name=path"),
+        ("LATENCY_MODELS", "=/models/edge.onnx", "name=path"),
+        ("LATENCY_MODELS", "a b=/models/edge.onnx", "name=path"),
         ("LATENCY_ADDRESS", "localhost", "IPv4 or IPv6"),
         ("LATENCY_ADDRESS", "127.0.0.1:5000", "IPv4 or IPv6"),
         ("LATENCY_PORT", "65536", "0 to 65535"),
@@ -391,4 +398,17 @@ fn the_documents_list_every_variable() {
     assert_eq!(names, VARIABLES.iter().map(|variable| variable.name).collect::<Vec<_>>());
     let secret = example.lines().find_map(|line| line.strip_prefix("SECRET_KEY="));
     assert_eq!(secret, Some(""), "the example holds no secret, and so does not start a release build");
+}
+
+#[test]
+fn no_model_takes_the_place_of_another() {
+    let error = read(&[("LATENCY_MODELS", "edge=/a.onnx,edge=/b.onnx")], false).unwrap_err();
+    assert_eq!(error.to_string(), "LATENCY_MODELS: found \"edge\" twice; allowed: each name once");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/latency.onnx");
+    let config = |name: &str| Config { models: vec![(name.to_owned(), path.into())], ..Config::default() };
+    let names = |models: &Models| models.slots().map(|slot| slot.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&config("edge").load_models().unwrap()), ["edge", "latency"]);
+    let error = config("latency").load_models().unwrap_err();
+    assert_eq!(error.field(), Some("LATENCY_MODELS"));
+    assert!(error.message().contains("found the name \"latency\", which another model has"), "{error}");
 }

@@ -125,3 +125,15 @@ fn the_configuration_is_shown_without_its_secrets_and_typos_are_warned_of() {
     }
     assert!(!text.contains(KEY) && text.ends_with("to listen on [::1]:4321\n"), "{text}");
 }
+
+#[test]
+fn the_client_is_whom_a_trusted_proxy_names() {
+    for (trusted, client) in [("127.0.0.1", "5.6.7.8"), ("10.0.0.1", "127.0.0.1")] {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [("LATENCY_LOG_LEVEL", "info"), ("LATENCY_TRUSTED_PROXIES", trusted)];
+        let program = Program::with(folder.path(), &variables);
+        ask(&program, "GET /health", "X-Forwarded-For: 5.6.7.8\r\n", "");
+        let line = program.line("access: GET /health 200");
+        assert!(line.contains(&format!(" client={client} ")), "{line}");
+    }
+}

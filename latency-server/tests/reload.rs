@@ -17,7 +17,7 @@ const ROW: &str = r#"{"src": "London", "dst": "Tokyo"}"#;
 fn from_file(path: &Path) -> Models {
     common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
-    Models::new(source.load(None).unwrap(), source)
+    Models::new(source.load(None).unwrap(), source, None)
 }
 
 fn reload(connection: &mut Connection, token: &str) -> (u16, serde_json::Value) {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 fn with_file(path: &Path, config: &Config) -> Client {
     common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
-    let models = Models::new(source.load(None).unwrap(), source);
+    let models = Models::new(source.load(None).unwrap(), source, None);
     Client::untracked(latency_server::rocket(config, models)).unwrap()
 }
 

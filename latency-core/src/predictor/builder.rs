@@ -17,7 +17,7 @@ use crate::notes::NotePlan;
 use crate::prediction::Calibration;
 use crate::row::Row;
 use crate::runtime::{HostEnvironment, RuntimeOptions, SessionOptions, SessionPool};
-use crate::schema::{GoldenRow, METADATA_KEY, Schema};
+use crate::schema::{METADATA_KEY, Schema};
 
 /// The bundled model's file.
 #[cfg(feature = "bundled-model")]
@@ -320,11 +320,10 @@ impl Predictor {
                 "the model file holds no golden rows, the answers to check it by; write it again with `latency train`",
             ));
         }
-        for (index, GoldenRow { row, prediction: expected }) in self.schema().golden.iter().enumerate() {
-            let row: Row = row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-            let found = self.predict(&row).map_err(|error| unfit_golden_row(index, error))?;
+        for (index, golden) in self.schema().golden.iter().enumerate() {
+            let found = self.predict(&Row::from(golden)).map_err(|error| unfit_golden_row(index, error))?;
             for (name, number) in found.numbers() {
-                let Some(expected) = expected.get(name).copied() else {
+                let Some(expected) = golden.prediction.get(name).copied() else {
                     return Err(Error::new(
                         ErrorKind::InvalidSchema,
                         format!(

@@ -38,7 +38,7 @@ const ROWS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 
 
 /// Why a request was turned away before it was worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejection {
+enum Rejection {
     /// The client asks too often.
     RateLimited,
     /// Too much is asked at the same time.
@@ -51,11 +51,10 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every reason there is.
-    pub const ALL: [Self; 4] = [Self::RateLimited, Self::Overloaded, Self::BodyTooSlow, Self::BodyTooLarge];
+    const ALL: [Self; 4] = [Self::RateLimited, Self::Overloaded, Self::BodyTooSlow, Self::BodyTooLarge];
 
     /// Its label.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
+    const fn reason(self) -> &'static str {
         match self {
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
@@ -213,13 +212,13 @@ impl Metrics {
     fn expect(&self, route: &str, method: Method) {
         self.durations.with_label_values(&[route]);
         for status in STATUSES {
-            self.requests.with_label_values(&[route, method.as_str(), decimal(status, &mut [0; 5])]);
+            self.requests.with_label_values(&[route, method.as_str(), itoa::Buffer::new().format(status)]);
         }
     }
 
     /// A request was answered. `route` is the pattern under which it is mounted.
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
-        self.requests.with_label_values(&[route, method, decimal(status, &mut [0; 5])]).inc();
+        self.requests.with_label_values(&[route, method, itoa::Buffer::new().format(status)]).inc();
         self.durations.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
@@ -234,13 +233,8 @@ impl Metrics {
     pub fn failed(&self, code: &'static str) {
         self.errors.with_label_values(&[code]).inc();
         if let Some(rejection) = Rejection::of_code(code) {
-            self.rejected(rejection);
+            self.rejections.with_label_values(&[rejection.reason()]).inc();
         }
-    }
-
-    /// A request, or a connection, was turned away without an error in our form; all others count by themselves.
-    pub fn rejected(&self, rejection: Rejection) {
-        self.rejections.with_label_values(&[rejection.reason()]).inc();
     }
 
     /// A request has come; it is in flight until the guard is dropped.
@@ -272,36 +266,16 @@ fn codes() -> BTreeSet<&'static str> {
     ErrorKind::ALL.iter().map(|kind| kind.code()).chain(OWN_CODES.iter().copied()).collect()
 }
 
-/// A number in digits, without an allocation.
-fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_in_digits() {
-        for number in [0, 7, 10, 200, 404, 65_535] {
-            assert_eq!(decimal(number, &mut [0; 5]), number.to_string());
-        }
-    }
 
     #[test]
     fn codes_of_rejections_are_counted_as_both() {
         let metrics = Metrics::new().unwrap();
         metrics.failed("BODY_TOO_LARGE");
         metrics.failed("INVALID_JSON");
-        metrics.rejected(Rejection::BodyTooSlow);
+        metrics.failed("BODY_TOO_SLOW");
         let count = |rejection: Rejection| metrics.rejections.with_label_values(&[rejection.reason()]).get();
         assert_eq!(Rejection::ALL.map(count), [0, 0, 1, 1]);
         assert_eq!(metrics.errors.with_label_values(&["BODY_TOO_LARGE"]).get(), 1);

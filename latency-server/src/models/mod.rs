@@ -26,6 +26,7 @@ pub use source::Source;
 pub struct Models {
     default: String,
     slots: BTreeMap<String, Arc<Slot>>,
+    sessions: Option<NonZeroUsize>,
 }
 
 /// A name under which a model answers, and whichever model that is at the moment.
@@ -50,28 +51,19 @@ pub struct Served {
 }
 
 impl Models {
-    /// Serves this model by default, under its own name; `source` is where it is loaded from again.
+    /// Serves this model by default, under its own name; `source` is where it is loaded from again, with so many
+    /// `sessions`, by default one per core.
     #[must_use]
-    pub fn new(predictor: Predictor, source: Source) -> Self {
-        let name = predictor.model_info().name.clone();
-        let slot = Slot::new(name.clone(), predictor, source, None);
-        Self { default: name.clone(), slots: BTreeMap::from([(name, Arc::new(slot))]) }
+    pub fn new(predictor: Predictor, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+        let default = predictor.model_info().name.clone();
+        Self { default: default.clone(), slots: BTreeMap::new(), sessions }.with(default, predictor, source)
     }
 
     /// Serves another model under this name, beside the default one.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, predictor: Predictor, source: Source) -> Self {
         let name = name.into();
-        self.slots.insert(name.clone(), Arc::new(Slot::new(name, predictor, source, None)));
-        self
-    }
-
-    /// Loads every model with this many sessions from now on; none for one per core.
-    #[must_use]
-    pub fn with_sessions(mut self, sessions: Option<NonZeroUsize>) -> Self {
-        for slot in self.slots.values_mut().filter_map(Arc::get_mut) {
-            slot.sessions = sessions;
-        }
+        self.slots.insert(name.clone(), Arc::new(Slot::new(name, predictor, source, self.sessions)));
         self
     }
 

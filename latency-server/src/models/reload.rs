@@ -1,16 +1,14 @@
-//! Exchanging a model while it answers: load, check, warm up, swap. Whatever fails leaves the old one as it was.
+//! Exchanging a model while it answers: load, check, swap. Whatever fails leaves the old one as it was.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use latency_core::{Predictor, Row};
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::{Served, Slot};
 use crate::logging::AUDIT;
+use crate::rfc3339::rfc3339;
 
 /// How an attempt to load a model again ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,7 +80,8 @@ impl Slot {
         let _free = Free(&self.history.busy);
         let before = self.served();
         let from = before.predictor.model_info();
-        let loaded = self.source().load(self.sessions).and_then(warmed_up);
+        // The check by its golden rows, which are predicted as requests will be, is its warm-up.
+        let loaded = self.source().load(self.sessions);
         let (result, to, error) = match &loaded {
             Ok(predictor) if predictor.model_info().sha256 == from.sha256 => {
                 (Result::Unchanged, from.version.clone(), None)
@@ -90,8 +89,8 @@ impl Slot {
             Ok(predictor) => (Result::Swapped, predictor.model_info().version.clone(), None),
             Err(error) => (Result::Failed, from.version.clone(), Some(error.code())),
         };
-        let at = OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).unwrap_or_default();
-        let reload = Reload { at, by: by.to_owned(), result, from: from.version.clone(), to, error };
+        let reload =
+            Reload { at: rfc3339(SystemTime::now()), by: by.to_owned(), result, from: from.version.clone(), to, error };
         self.history.note(&reload);
         let (name, source) = (self.name(), self.source());
         match loaded {
@@ -140,19 +139,4 @@ impl Drop for Free<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
-}
-
-/// The golden rows were checked already; they are predicted once more as requests will be, so that the first request finds
-/// everything in place.
-fn warmed_up(predictor: Predictor) -> latency_core::Result<Predictor> {
-    let rows: Vec<_> = predictor
-        .schema()
-        .golden
-        .iter()
-        .map(|golden| golden.row.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Row>())
-        .collect();
-    for row in &rows {
-        predictor.predict(row)?;
-    }
-    Ok(predictor)
 }

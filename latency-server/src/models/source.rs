@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use latency_core::{Predictor, PredictorBuilder};
+use latency_core::Predictor;
 
 /// Where a model is loaded from, at the start and whenever it is loaded again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Source {
     /// Loads it, and checks it against the golden rows that it holds.
     ///
     /// # Errors
-    /// Those of [`PredictorBuilder::build`].
+    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
     pub fn load(&self, sessions: Option<NonZeroUsize>) -> latency_core::Result<Predictor> {
         self.load_with(sessions, None)
     }
@@ -30,15 +30,17 @@ impl Source {
         sessions: Option<NonZeroUsize>,
         library: Option<&Path>,
     ) -> latency_core::Result<Predictor> {
-        let builder = match self {
-            Self::Bundled => Predictor::builder(),
-            Self::File(path) => Predictor::builder().file(path),
-        };
-        let builder = match library {
-            Some(library) => builder.library(library),
-            None => builder,
-        };
-        with_sessions(builder, sessions).build()
+        let mut builder = Predictor::builder();
+        if let Self::File(path) = self {
+            builder = builder.file(path);
+        }
+        if let Some(library) = library {
+            builder = builder.library(library);
+        }
+        if let Some(sessions) = sessions {
+            builder = builder.sessions(sessions.get());
+        }
+        builder.build()
     }
 
     /// What kind of place it is, for those who may not know paths of this machine.
@@ -57,12 +59,5 @@ impl fmt::Display for Source {
             Self::Bundled => f.write_str("the bundled model"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
-    }
-}
-
-fn with_sessions(builder: PredictorBuilder, sessions: Option<NonZeroUsize>) -> PredictorBuilder {
-    match sessions {
-        Some(sessions) => builder.sessions(sessions.get()),
-        None => builder,
     }
 }

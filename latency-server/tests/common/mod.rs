@@ -40,7 +40,7 @@ pub fn config() -> Config {
 
 /// The bundled model alone.
 pub fn models() -> Models {
-    Models::new(PREDICTOR.clone(), Source::Bundled)
+    Models::new(PREDICTOR.clone(), Source::Bundled, None)
 }
 
 pub fn client(config: &Config) -> Client {

@@ -8,6 +8,7 @@ use crate::error::{self, Error, ErrorKind, Result, list, number as shown};
 use crate::path::PathFields;
 use crate::places::COORDINATES_UNCERTAINTY_KM;
 use crate::row::{Row, Value, find_place};
+use crate::row_reader::Names;
 use crate::schema::{Field, FieldKind, Schema};
 
 /// Checked rows, row-major: one f64 per field, the index for a category, NaN for a missing value.
@@ -290,8 +291,12 @@ impl Schema {
             }
         }
         let width = self.fields.len();
+        let mut names = Names::default();
         for (row, text) in texts.iter().enumerate() {
-            let found = text.as_deref().ok_or_else(|| no_place(end)).and_then(|name| find_place(end, name));
+            let found = text
+                .as_deref()
+                .ok_or_else(|| no_place(end))
+                .and_then(|name| names.note(find_place(end, name, names.find())));
             let place = match found {
                 Ok(place) => place,
                 Err(error) => {

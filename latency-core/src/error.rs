@@ -221,6 +221,27 @@ impl Error {
         self
     }
 
+    /// The same error about a candidate of [`rank`](crate::Predictor::rank), counted from 0, with the field as the caller
+    /// wrote it: `candidates[2].lat` for what is `dst.lat` of its path. What holds for all candidates keeps its name.
+    ///
+    /// ```
+    /// let path = latency_core::Row::from_json_str(r#"{"src": "London", "dst": {"place": "Nowhereville"}}"#);
+    /// assert_eq!(path.unwrap_err().in_candidate(2).field(), Some("candidates[2].place"));
+    /// ```
+    #[must_use]
+    pub fn in_candidate(self, index: usize) -> Self {
+        let error = self.without_row();
+        // A flat name holds for all candidates.
+        let inside = error.field().and_then(|field| field.strip_prefix("dst"));
+        match inside.filter(|rest| rest.is_empty() || rest.starts_with('.')) {
+            Some(rest) => {
+                let field = format!("candidates[{index}]{rest}");
+                error.with_field(field)
+            }
+            None => error,
+        }
+    }
+
     pub(crate) fn without_row(mut self) -> Self {
         self.0.row = None;
         self
@@ -473,6 +494,22 @@ mod tests {
         let bare = Error::new(ErrorKind::Unsupported, "no places");
         assert_eq!(format!("{bare} {bare:?}"), "no places UNSUPPORTED: no places");
         assert_eq!(serde_json::to_string(&bare).unwrap(), r#"{"code":"UNSUPPORTED","message":"no places"}"#);
+    }
+
+    #[test]
+    fn candidates_are_named_as_they_were_written() {
+        for (field, expected) in [
+            (Some("dst"), Some("candidates[7]")),
+            (Some("dst.lat"), Some("candidates[7].lat")),
+            (Some("dst_access"), Some("dst_access")),
+            (Some("dstx"), Some("dstx")),
+            (Some("src.lat"), Some("src.lat")),
+            (None, None),
+        ] {
+            let bare = || Error::new(ErrorKind::InvalidField, "found 2").with_row(7);
+            let error = field.map_or_else(bare, |field| bare().with_field(field)).in_candidate(7);
+            assert_eq!((error.field(), error.row()), (expected, None));
+        }
     }
 
     #[test]

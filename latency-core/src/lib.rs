@@ -31,7 +31,9 @@
 //! | And many, each of which may be wrong? | [`Predictor::predict_rows`], [`Predictor::row_batch`] | paths or rows |
 //! | Which destination is the best, and how sure is that? | [`Predictor::rank`] | [`Endpoint`]s |
 //! | How long to wait for an answer? | [`Predictor::timeout`] | a path and a quantile |
+//! | What does one measurement stay below, how likely? | [`Predictor::quantiles`] | a path and quantiles |
 //! | Can this measurement be true? | [`Predictor::judge`] | a path and an RTT |
+//! | Had training seen such values? | [`Predictor::ranges`] | a path |
 //! | What is at this name? | [`Place::find`] | `London`, `LHR`, `aws:eu-west-2`, `51.51,-0.13` |
 //!
 //! # Errors
@@ -93,9 +95,11 @@ mod path;
 mod places;
 mod prediction;
 mod predictor;
+mod ranges;
 mod ranking;
 mod row;
 mod row_json;
+mod row_reader;
 mod runtime;
 pub mod schema;
 mod spread;
@@ -116,9 +120,11 @@ pub use path::{Endpoint, Path};
 pub use places::ATTRIBUTION;
 pub use places::{Place, PlaceKind};
 pub use prediction::{NUMBERS, Prediction, Predictions, shortest};
-pub use predictor::{Cancel, Predictor, PredictorBuilder, RowBatch, Timeout, featurize};
+pub use predictor::{Cancel, Predictor, PredictorBuilder, Quantile, RowBatch, Timeout, featurize};
+pub use ranges::{FieldRange, Seen};
 pub use ranking::Ranked;
 pub use row::{Entry, Row, Value};
+pub use row_reader::RowReader;
 #[cfg(feature = "load-dynamic")]
 pub use runtime::{LIBRARY_VARIABLES, library_file_name};
 pub use schema::Schema;

@@ -98,7 +98,7 @@ impl Path {
     /// # Errors
     /// As [`Endpoint::find`], with the field `src` or `dst`.
     pub fn between(src: &str, dst: &str) -> Result<Self> {
-        Ok(Self { src: find_place("src", src)?.into(), dst: find_place("dst", dst)?.into() })
+        Ok(Self { src: find_place("src", src, Place::find)?.into(), dst: find_place("dst", dst, Place::find)?.into() })
     }
 }
 

@@ -160,8 +160,8 @@ impl Row {
     /// range), with the field `src` or `dst`.
     pub fn between(src: &str, dst: &str) -> Result<Self> {
         let mut row = Self { nested: true, ..Self::default() };
-        row.set_place("src", "src", &find_place("src", src)?)?;
-        row.set_place("dst", "dst", &find_place("dst", dst)?)?;
+        row.set_place("src", "src", &find_place("src", src, Place::find)?)?;
+        row.set_place("dst", "dst", &find_place("dst", dst, Place::find)?)?;
         Ok(row)
     }
 
@@ -239,6 +239,10 @@ impl Row {
     /// # Errors
     /// [`ErrorKind::InvalidField`] for values of a wrong type or given twice, and the errors of [`Place::find`].
     pub fn from_entries(entries: impl IntoIterator<Item = (String, Entry)>) -> Result<Self> {
+        Self::from_entries_by(entries, Place::find)
+    }
+
+    pub(crate) fn from_entries_by(entries: impl IntoIterator<Item = (String, Entry)>, find: Find) -> Result<Self> {
         let mut row = Self::default();
         for (key, entry) in entries {
             if row.values.len() > MAX_VALUES {
@@ -251,16 +255,16 @@ impl Row {
             match (key.as_str(), entry) {
                 (end @ ("src" | "dst"), Entry::Value(Value::Text(name))) => {
                     row.nested = true;
-                    row.set_place(end, end, &find_place(end, &name)?)?;
+                    row.set_place(end, end, &find_place(end, &name, find)?)?;
                 }
                 (end @ ("src" | "dst"), Entry::Place(place, values)) => {
                     row.nested = true;
                     row.set_place(end, end, &place)?;
-                    row.set_end(end, values)?;
+                    row.set_end(end, values, find)?;
                 }
                 (end @ ("src" | "dst"), Entry::End(values)) => {
                     row.nested = true;
-                    row.set_end(end, values)?;
+                    row.set_end(end, values, find)?;
                 }
                 (end @ ("src" | "dst"), Entry::Value(value)) => {
                     let found = if value == Value::Missing { "nothing" } else { "a number" };
@@ -281,7 +285,7 @@ impl Row {
         Ok(row)
     }
 
-    fn set_end(&mut self, end: &str, values: Vec<(String, Value)>) -> Result<()> {
+    fn set_end(&mut self, end: &str, values: Vec<(String, Value)>, find: Find) -> Result<()> {
         if values.len() > MAX_VALUES {
             return Err(Error::new(
                 ErrorKind::InvalidField,
@@ -306,7 +310,7 @@ impl Row {
                     )
                     .with_field(shown));
                 }
-                self.set_place(end, &shown, &find_place(&shown, name)?)?;
+                self.set_place(end, &shown, &find_place(&shown, name, find)?)?;
             }
             Some(Value::Number(number)) => {
                 return Err(Error::new(
@@ -409,9 +413,12 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Row {
     }
 }
 
+/// How names become places: [`Place::find`], or what is quicker where many are unknown.
+pub(crate) type Find = fn(&str) -> Result<Place>;
+
 /// `shown` is what the caller calls the field that holds the name.
-pub(crate) fn find_place(shown: &str, name: &str) -> Result<Place> {
-    Place::find(name).map_err(|error| {
+pub(crate) fn find_place(shown: &str, name: &str, find: Find) -> Result<Place> {
+    find(name).map_err(|error| {
         let field = error.field().map_or_else(|| shown.to_owned(), |axis| format!("{shown}.{axis}"));
         error.with_field(field)
     })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::places::Place;
-use crate::row::{END, Entry, Row, Value};
+use crate::row::{END, Entry, Find, Row, Value};
 
 /// A JSON value as a row needs it. Objects keep every key, so that one given twice is found and not lost.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Row {
     /// [`ErrorKind::InvalidJson`] if it is no object, [`ErrorKind::InvalidField`] for values of a wrong type, and the
     /// errors of [`Place::find`](crate::Place::find).
     pub fn from_json(json: &serde_json::Value) -> Result<Self> {
-        Node::deserialize(json).map_err(|error| not_json(&error)).and_then(Self::from_node)
+        Node::deserialize(json).map_err(|error| not_json(&error)).and_then(|node| Self::from_node(node, Place::find))
     }
 
     /// Reads the same form from text. A key that stands there twice is an error; a parsed value has already lost it.
@@ -55,10 +55,14 @@ impl Row {
     /// # Errors
     /// As [`from_json`](Self::from_json), and [`ErrorKind::InvalidJson`] with line and column if it is not JSON.
     pub fn from_json_str(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|error| not_json(&error)).and_then(Self::from_node)
+        Self::from_json_str_by(text, Place::find)
     }
 
-    fn from_node(node: Node) -> Result<Self> {
+    pub(crate) fn from_json_str_by(text: &str, find: Find) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| not_json(&error)).and_then(|node| Self::from_node(node, find))
+    }
+
+    fn from_node(node: Node, find: Find) -> Result<Self> {
         let Node::Object(object) = node else {
             return Err(Error::new(
                 ErrorKind::InvalidJson,
@@ -71,29 +75,56 @@ impl Row {
         let entries = object
             .into_iter()
             .map(|(key, node)| {
-                let entry = match node {
-                    Node::Object(mut end) => {
-                        let place = place_in(&mut end).map_err(|error| error.with_field(&*key))?;
-                        let values = end.into_iter().map(|(part, node)| {
-                            let value = node.scalar(|| format!("{key}.{part}"))?;
-                            Ok((part, value))
-                        });
-                        let values = values.collect::<Result<_>>()?;
-                        match place {
-                            Some(place) => Entry::Place(place, values),
-                            None => Entry::End(values),
-                        }
-                    }
-                    Node::Other(kind) if key == "src" || key == "dst" => {
-                        return Err(Error::new(ErrorKind::InvalidField, format!("found {kind}; allowed: {END}"))
-                            .with_field(key));
-                    }
-                    node => Entry::Value(node.scalar(|| key.clone())?),
-                };
+                let entry = Entry::from_node(&key, node)?;
                 Ok((key, entry))
             })
             .collect::<Result<Vec<_>>>()?;
-        Self::from_entries(entries)
+        Self::from_entries_by(entries, find)
+    }
+}
+
+impl Entry {
+    /// Reads what stands under one key of a row in JSON: for callers whose objects hold more than a row.
+    ///
+    /// ```
+    /// use latency_core::{Entry, Row};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let src = Entry::from_json_str("src", r#"{"place": "London", "access": "wifi"}"#)?;
+    /// let dst = Entry::from_json_str("dst", r#""Tokyo""#)?;
+    /// let row = Row::from_entries([("src".to_owned(), src), ("dst".to_owned(), dst)])?;
+    /// assert!(row.get("src_access").is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidJson`] if it is not JSON, [`ErrorKind::InvalidField`] for what cannot stand there.
+    pub fn from_json_str(key: &str, text: &str) -> Result<Self> {
+        let node = serde_json::from_str(text).map_err(|error| not_json(&error).with_field(key))?;
+        Self::from_node(key, node)
+    }
+
+    fn from_node(key: &str, node: Node) -> Result<Self> {
+        Ok(match node {
+            Node::Object(mut end) => {
+                let place = place_in(&mut end).map_err(|error| error.with_field(key))?;
+                let values = end.into_iter().map(|(part, node)| {
+                    let value = node.scalar(|| format!("{key}.{part}"))?;
+                    Ok((part, value))
+                });
+                let values = values.collect::<Result<_>>()?;
+                match place {
+                    Some(place) => Self::Place(place, values),
+                    None => Self::End(values),
+                }
+            }
+            Node::Other(kind) if key == "src" || key == "dst" => {
+                return Err(
+                    Error::new(ErrorKind::InvalidField, format!("found {kind}; allowed: {END}")).with_field(key)
+                );
+            }
+            node => Self::Value(node.scalar(|| key.to_owned())?),
+        })
     }
 }
 
@@ -121,7 +152,7 @@ impl Serialize for Row {
 impl<'de> Deserialize<'de> for Row {
     /// The form that [`Row::from_json`] reads.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_node(Node::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::from_node(Node::deserialize(deserializer)?, Place::find).map_err(de::Error::custom)
     }
 }
 

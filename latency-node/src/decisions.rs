@@ -36,16 +36,12 @@ impl Predictor {
                     let ends = [("src".to_owned(), src.clone()), ("dst".to_owned(), dst)];
                     Ok(Row::from_entries(ends.into_iter().chain(fields.iter().cloned()))?)
                 };
-                path().map_err(|failure: Failure| in_candidate(failure, index))
+                path().map_err(|failure: Failure| in_candidate(failure, index as usize))
             });
             let paths = paths.collect::<Result<Vec<_>, Failure>>()?;
-            let ranked = self.inner().rank_paths(&paths, budget_ms).map_err(|error| {
-                let index = error.row();
-                let failure = Failure::from(error);
-                match index {
-                    Some(index) => in_candidate(failure, index as u32),
-                    None => failure,
-                }
+            let ranked = self.inner().rank_paths(&paths, budget_ms).map_err(|error| match error.row() {
+                Some(index) => error.in_candidate(index),
+                None => error,
             })?;
             let mut array = env.create_array(0)?;
             for one in ranked {
@@ -147,16 +143,12 @@ fn number(field: &str, value: &Value<'_>) -> Result<f64, Failure> {
     }
 }
 
-/// Names the field as the caller of `rank` wrote it: `candidates[2].lat`, or what all candidates share.
-fn in_candidate(failure: Failure, index: u32) -> Failure {
-    let Failure::Core(error) = failure else { return failure };
-    let Some(field) = error.field() else { return Failure::Core(error) };
-    let field = match field.strip_prefix("dst") {
-        // A flat name stands in `fields`, for all candidates.
-        Some(rest) if rest.is_empty() || rest.starts_with('.') => format!("candidates[{index}]{rest}"),
-        _ => field.to_owned(),
-    };
-    Error::new(error.kind(), error.message()).with_field(field).into()
+/// Names the field as the caller of `rank` wrote it.
+fn in_candidate(failure: Failure, index: usize) -> Failure {
+    match failure {
+        Failure::Core(error) => error.in_candidate(index).into(),
+        failure @ Failure::Js(_) => failure,
+    }
 }
 
 /// The properties of a prediction, behind those that an object has.

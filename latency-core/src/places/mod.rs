@@ -128,6 +128,17 @@ impl Place {
     /// and none is clearly the largest, [`ErrorKind::InvalidField`] with the field `lat` or `lon` for coordinates out
     /// of range. The message says what to write instead.
     pub fn find(query: &str) -> Result<Self> {
+        Self::find_by(query, true)
+    }
+
+    /// [`find`](Self::find) that does not look for near names if there is no place of this name: that takes a tenth of a
+    /// millisecond, a hundred times as long as the rest.
+    pub(crate) fn find_briefly(query: &str) -> Result<Self> {
+        Self::find_by(query, false)
+    }
+
+    #[cfg_attr(not(feature = "places"), expect(unused_variables, reason = "there are no names to look for"))]
+    fn find_by(query: &str, near: bool) -> Result<Self> {
         let query = query.trim();
         if query.is_empty() {
             return Err(unknown(format!("found an empty name; allowed: {ALLOWED}")));
@@ -142,7 +153,7 @@ impl Place {
             return Self::at(lat, lon);
         }
         #[cfg(feature = "places")]
-        return search::find(query);
+        return search::find(query, near);
         #[cfg(not(feature = "places"))]
         Err(Error::new(
             ErrorKind::Unsupported,

@@ -11,8 +11,9 @@ use crate::{Error, ErrorKind, Provider, Result, geo};
 /// A city is meant by its bare name if it is this many times larger than the next of that name.
 const CLEARLY_LARGER: u64 = 5;
 
-/// The place of a name that is neither empty nor endless nor coordinates.
-pub(super) fn find(query: &str) -> Result<Place> {
+/// The place of a name that is neither empty nor endless nor coordinates. `near` says whether to look for near names if there
+/// is none.
+pub(super) fn find(query: &str, near: bool) -> Result<Place> {
     let index = Index::get();
     if let Some(region) = find_cloud_region(index, query)? {
         return Ok(region.into());
@@ -27,7 +28,8 @@ pub(super) fn find(query: &str) -> Result<Place> {
         Outcome::One(city) => Ok(city_place(index, city)),
         Outcome::Many(cities) => Err(ambiguous(index, query, &cities)),
         Outcome::Elsewhere(cities) => Err(elsewhere(index, query, &cities)),
-        Outcome::None => Err(not_found(index, query)),
+        Outcome::None if near => Err(not_found(query, &near_names(index, query))),
+        Outcome::None => Err(not_found(query, "")),
     }
 }
 
@@ -294,7 +296,8 @@ fn elsewhere(index: &Index, query: &str, cities: &[usize]) -> Error {
     ))
 }
 
-fn not_found(index: &Index, query: &str) -> Error {
+/// `near names: `London`; `, or nothing.
+fn near_names(index: &Index, query: &str) -> String {
     let mut near: Vec<String> = Vec::new();
     // A lower-case airport code is the likeliest slip.
     let upper = query.to_ascii_uppercase();
@@ -307,7 +310,10 @@ fn not_found(index: &Index, query: &str) -> Error {
         near.push(format!("`{text}`"));
     }
     near.truncate(3);
-    let near = if near.is_empty() { String::new() } else { format!("near names: {}; ", list(near)) };
+    if near.is_empty() { String::new() } else { format!("near names: {}; ", list(near)) }
+}
+
+fn not_found(query: &str, near: &str) -> Error {
     unknown(format!(
         "found `{query}`, the name of no city of 15,000 people or more, no airport and no cloud region; {near}allowed: \
          {ALLOWED}"

@@ -23,6 +23,7 @@ use crate::model_info::ModelInfo;
 use crate::notes::{NotePlan, Notes};
 use crate::path::{Endpoint, Ends};
 use crate::prediction::{Answer, Calibration, Prediction, Predictions};
+use crate::ranges::{self, FieldRange};
 use crate::ranking::{self, Candidate, Ranked};
 use crate::runtime::SessionPool;
 use crate::schema::Schema;
@@ -350,19 +351,56 @@ impl Predictor {
     /// the errors of [`predict`](Self::predict).
     pub fn timeout(&self, path: &(impl Input + ?Sized), quantile: f64) -> Result<Timeout> {
         self.require_coordinates("timeout")?;
-        if !(0.5..=0.999).contains(&quantile) {
-            return Err(Error::new(
-                ErrorKind::InvalidField,
-                format!(
-                    "found {}; allowed: a number from 0.5 to 0.999, beyond which nothing was measured",
-                    number(quantile)
-                ),
-            )
-            .with_field("quantile"));
+        require_quantile(quantile).map_err(|error| error.with_field("quantile"))?;
+        let (answer, prediction) = self.answer(path)?;
+        let timeout_ms = quantile_ms(&answer, &prediction, quantile);
+        Ok(Timeout { timeout_ms, quantile, prediction })
+    }
+
+    /// What is predicted for a path, and the RTTs that one measurement stays below with these probabilities, 0.5 to 0.999: what
+    /// [`timeout`](Self::timeout) gives for each, in one go.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let path = Path::between("London", "Tokyo")?;
+    /// let (prediction, quantiles) = Predictor::bundled()?.quantiles(&path, &[0.5, 0.99])?;
+    /// assert_eq!((quantiles[1].quantile, quantiles[1].ms), (0.99, prediction.p99_ms));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`timeout`](Self::timeout), with the field `quantiles`.
+    pub fn quantiles(&self, path: &(impl Input + ?Sized), quantiles: &[f64]) -> Result<(Prediction, Vec<Quantile>)> {
+        self.require_coordinates("quantiles")?;
+        for quantile in quantiles {
+            require_quantile(*quantile).map_err(|error| error.with_field("quantiles"))?;
         }
         let (answer, prediction) = self.answer(path)?;
-        let timeout_ms = (answer.measurement().quantile(quantile) as f32).max(prediction.p50_ms);
-        Ok(Timeout { timeout_ms, quantile, prediction })
+        let at = |quantile: &f64| Quantile { quantile: *quantile, ms: quantile_ms(&answer, &prediction, *quantile) };
+        let quantiles = quantiles.iter().map(at).collect();
+        Ok((prediction, quantiles))
+    }
+
+    /// For each value that is given, and for the distance, what training saw: in the order of the schema.
+    ///
+    /// ```
+    /// use latency_core::{Path, Predictor, Seen};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let ranges = Predictor::bundled()?.ranges(&Path::between("-77.85,166.67", "London")?)?;
+    /// assert_eq!((ranges[0].field.as_str(), ranges[0].within), ("src_lat", false));
+    /// assert!(matches!(ranges[0].seen, Some(Seen::Between([low, _])) if low > -77.85));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`predict`](Self::predict).
+    pub fn ranges(&self, input: &(impl Input + ?Sized)) -> Result<Vec<FieldRange>> {
+        let mut rows = EncodedRows::default();
+        rows.push(&self.inner.encoder, input)?;
+        Ok(ranges::ranges(self.schema(), &rows.values))
     }
 
     /// Whether a measured RTT can be true for this path: plausible, slow, suspicious or impossible.
@@ -550,12 +588,46 @@ fn no_answer() -> Error {
     Error::new(ErrorKind::InferenceFailed, "the model gave too few answers; load it again")
 }
 
+fn require_quantile(quantile: f64) -> Result<()> {
+    if (0.5..=0.999).contains(&quantile) {
+        return Ok(());
+    }
+    let found = number(quantile);
+    Err(Error::new(
+        ErrorKind::InvalidField,
+        format!("found {found}; allowed: a number from 0.5 to 0.999, beyond which nothing was measured"),
+    ))
+}
+
+fn quantile_ms(answer: &Answer, prediction: &Prediction, quantile: f64) -> f32 {
+    (answer.measurement().quantile(quantile) as f32).max(prediction.p50_ms)
+}
+
 fn require_positive(field: &str, ms: f64) -> Result<()> {
     if ms.is_finite() && ms > 0.0 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidField, format!("found {}; allowed: a number above 0 (ms)", number(ms)))
         .with_field(field))
+}
+
+/// A quantile of one measurement, as [`Predictor::quantiles`] gives it.
+///
+/// ```
+/// use latency_core::{Path, Predictor};
+/// # fn main() -> latency_core::Result<()> {
+/// let (_, quantiles) = Predictor::bundled()?.quantiles(&Path::between("London", "Tokyo")?, &[0.95])?;
+/// assert!(quantiles[0].ms > 200.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Quantile {
+    /// The probability.
+    pub quantile: f64,
+    /// The RTT that one measurement stays below with this probability, ms.
+    pub ms: f32,
 }
 
 /// How long to wait, as [`Predictor::timeout`] gives it.

@@ -69,7 +69,10 @@ pub(crate) fn ranges(schema: &Schema, row: &[f64]) -> Vec<FieldRange> {
         let ends = coordinates.names().map(|name| schema.field_index(name).and_then(|index| row.get(index)));
         if let [Some(src_lat), Some(src_lon), Some(dst_lat), Some(dst_lon)] = ends {
             let distance_km = geo::distance_km(*src_lat, *src_lon, *dst_lat, *dst_lon);
-            ranges.push(between("distance_km".to_owned(), distance_km, coordinates.seen_distance_km));
+            let mut range = between("distance_km".to_owned(), distance_km, coordinates.seen_distance_km);
+            // As it stands in the prediction.
+            range.given = (distance_km as f32).into();
+            ranges.push(range);
         }
     }
     ranges

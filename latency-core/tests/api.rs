@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use latency_core::geo::UnitVector;
 use latency_core::{
-    Access, Batch, Column, Continent, Endpoint, Entry, Error, ErrorGroup, ErrorKind, Input, Judgement, ModelInfo,
-    ModelTag, Notes, Path, Place, PlaceKind, Prediction, Predictions, Predictor, PredictorBuilder, Provider, Ranked,
-    Row, Schema, Strided, Tier, Timeout, Value, Verdict, Warning, WarningCode, schema,
+    Access, Batch, Column, Continent, Endpoint, Entry, Error, ErrorGroup, ErrorKind, FieldRange, Input, Judgement,
+    ModelInfo, ModelTag, Notes, Path, Place, PlaceKind, Prediction, Predictions, Predictor, PredictorBuilder, Provider,
+    Quantile, Ranked, Row, RowReader, Schema, Seen, Strided, Tier, Timeout, Value, Verdict, Warning, WarningCode,
+    schema,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,8 @@ fn every_type_is_shared_cloned_and_shown() {
     plain::<(Row, Value, Entry)>();
     plain::<(Batch<'static>, Column<'static>, Strided<'static>)>();
     plain::<(Prediction, Predictions, Notes, Warning)>();
-    plain::<(Ranked, Timeout, Judgement)>();
+    plain::<(Ranked, Timeout, Judgement, Quantile)>();
+    plain::<(RowReader, FieldRange, Seen)>();
     plain::<(Schema, schema::Field, schema::FieldKind, schema::Feature)>();
     plain::<(schema::Coordinates, schema::Hub, schema::Cables, schema::Target, schema::Base)>();
     plain::<(schema::Output, schema::GoldenRow, schema::SeenRegions, schema::SeenPairs)>();

@@ -1,13 +1,13 @@
-//! Request bodies: read whole up to a cap, whatever their Content-Type says.
+//! Request bodies: read up to a cap, whole or piece by piece, whatever their Content-Type says.
 
-use rocket::data::{self, Data, FromData, ToByteUnit};
+use rocket::data::{self, Data, DataStream, FromData, ToByteUnit};
 use rocket::http::Status;
 use rocket::outcome::Outcome;
 use rocket::tokio::io::AsyncReadExt;
 use rocket::{Request, async_trait};
 
 use crate::errors::Failure;
-use crate::limits::admit;
+use crate::limits::Share;
 use crate::pace::Pace;
 
 /// The most bytes that a body may have.
@@ -33,27 +33,10 @@ impl<'r> FromData<'r> for Body {
 }
 
 async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> {
-    // Managed together with the routes that take a body.
-    let Some(&MaxBodyBytes(max)) = request.rocket().state::<MaxBodyBytes>() else { return Err(Failure::internal()) };
-    let headers = request.headers();
-    if let Some(encoding) =
-        headers.get_one("Content-Encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
-    {
-        return Err(Failure::new(
-            Status::UnsupportedMediaType,
-            "UNSUPPORTED_ENCODING",
-            format!("found the Content-Encoding {encoding:?}; allowed: none; send the body uncompressed"),
-        ));
-    }
-    let length: Option<u64> = headers.get_one("Content-Length").and_then(|length| length.parse().ok());
-    let too_large = |found: String| {
-        Failure::new(
-            Status::PayloadTooLarge,
-            "BODY_TOO_LARGE",
-            format!("found {found} bytes; allowed: up to {max} bytes in one body; send the rows in several requests"),
-        )
-    };
-    let mut stream = data.open(max.saturating_mul(1 + DRAIN).bytes());
+    let max = max_bytes(request)?;
+    require_identity(request)?;
+    let length: Option<u64> = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+    let mut stream = data.open(drained(max).bytes());
     let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0).min(64 * 1024)).unwrap_or(0));
     let mut pace = Pace::new(request)?;
     let mut start = (&mut stream).take(max.saturating_add(1));
@@ -72,9 +55,9 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
     if bytes.len() as u64 > max {
         drop(bytes);
         pace.drain(&mut stream).await?;
-        return Err(too_large(length.map_or_else(|| format!("more than {max}"), |length| length.to_string())));
+        return Err(too_large(&length.map_or_else(|| format!("more than {max}"), |length| length.to_string()), max));
     }
-    admit(request).await?;
+    Share::of(request)?.admit().await?;
     String::from_utf8(bytes).map_err(|error| {
         Failure::new(
             Status::BadRequest,
@@ -85,4 +68,93 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
             ),
         )
     })
+}
+
+/// A body that is worked off as it comes.
+pub struct Pieces<'r> {
+    stream: DataStream<'r>,
+    pace: Pace<'r>,
+    max: u64,
+    received: u64,
+}
+
+/// How much of a body is worked off at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+#[async_trait]
+impl<'r> FromData<'r> for Pieces<'r> {
+    type Error = Failure;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let pieces = || {
+            require_identity(request)?;
+            let max = max_bytes(request)?;
+            Ok(Self { stream: data.open(drained(max).bytes()), pace: Pace::new(request)?, max, received: 0 })
+        };
+        match pieces() {
+            Ok(pieces) => Outcome::Success(pieces),
+            Err(failure) => {
+                let failure: Failure = failure;
+                Outcome::Error((failure.status, failure))
+            }
+        }
+    }
+}
+
+impl Pieces<'_> {
+    /// The next piece; nothing at the end. `live` does not wait until a piece is worth its while.
+    pub async fn next(&mut self, live: bool) -> Result<Vec<u8>, Failure> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        loop {
+            let read = self.pace.read(&mut self.stream, &mut piece).await?;
+            self.received += read as u64;
+            if self.received > self.max {
+                return Err(too_large(&format!("more than {}", self.max), self.max));
+            }
+            if read == 0 || piece.len() >= PIECE_BYTES || (live && !piece.is_empty()) {
+                return Ok(piece);
+            }
+        }
+    }
+
+    /// The share of the server's means that the request has.
+    pub fn share(&self) -> &Share<'_> {
+        self.pace.share()
+    }
+
+    /// Reads and throws away what comes still, so that the client gets to the answer.
+    pub async fn drain(&mut self) {
+        if let Err(failure) = self.pace.drain(&mut self.stream).await {
+            log::debug!("the rest of a body was not read: {}", failure.message);
+        }
+    }
+}
+
+/// The most bytes of a body; managed together with the routes that take one.
+fn max_bytes(request: &Request<'_>) -> Result<u64, Failure> {
+    request.rocket().state::<MaxBodyBytes>().map(|max| max.0).ok_or_else(Failure::internal)
+}
+
+/// As much of a body is read in all if it may have `max` bytes.
+fn drained(max: u64) -> u64 {
+    max.saturating_mul(1 + DRAIN)
+}
+
+/// Refuses compressed bodies.
+fn require_identity(request: &Request<'_>) -> Result<(), Failure> {
+    match request.headers().get_one("Content-Encoding").filter(|found| !found.eq_ignore_ascii_case("identity")) {
+        None => Ok(()),
+        Some(encoding) => Err(Failure::new(
+            Status::UnsupportedMediaType,
+            "UNSUPPORTED_ENCODING",
+            format!("found the Content-Encoding {encoding:?}; allowed: none; send the body uncompressed"),
+        )),
+    }
+}
+
+/// `found` bytes where `max` are allowed.
+fn too_large(found: &str, max: u64) -> Failure {
+    let message =
+        format!("found {found} bytes; allowed: up to {max} bytes in one body; send the rows in several requests");
+    Failure::new(Status::PayloadTooLarge, "BODY_TOO_LARGE", message)
 }

@@ -29,7 +29,9 @@ pub const OWN_CODES: &[&str] = &[
     "FORBIDDEN",
     "INCOMPLETE_BODY",
     "INTERNAL",
+    "INVALID_CSV",
     "METHOD_NOT_ALLOWED",
+    "NOT_ACCEPTABLE",
     "NOT_FOUND",
     "NOT_READY",
     "OVERLOADED",
@@ -40,6 +42,7 @@ pub const OWN_CODES: &[&str] = &[
     "UNAUTHORIZED",
     "UNKNOWN_MODEL",
     "UNSUPPORTED_ENCODING",
+    "UNSUPPORTED_MEDIA_TYPE",
 ];
 
 /// A JSON answer.

@@ -8,11 +8,11 @@ use rocket::http::uri::Origin;
 
 use crate::client::Client;
 use crate::errors::Failure;
-use crate::limits::{Limits, admit};
+use crate::limits::{Limits, Share};
 use crate::{auth, cors};
 
 /// Asked by supervisors and balancers, who come often, and need their answer most when there is much to do.
-const VITAL: &[&str] = &["/health", "/ready", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready"];
+pub(crate) const VITAL: &[&str] = &["/health", "/ready", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready"];
 
 /// Whose routes ask for what they need themselves, or show nothing that is worth a token.
 const OPEN: &[&str] = &["/reload_model", "/admin", "/static"];
@@ -73,7 +73,7 @@ async fn pass(request: &Request<'_>, required: RequireToken) -> Result<(), Failu
     if required == RequireToken::Predict && !OPEN.iter().any(|start| lies_under(path, start)) {
         auth::predicting(request)?;
     }
-    if has_body(request) { Ok(()) } else { admit(request).await }
+    if has_body(request) { Ok(()) } else { Share::of(request)?.admit().await }
 }
 
 fn lies_under(path: &str, start: &str) -> bool {

@@ -9,6 +9,8 @@ mod body;
 mod client;
 pub mod config;
 pub mod cors;
+mod decisions;
+mod elements;
 mod errors;
 pub mod gate;
 mod headers;
@@ -19,9 +21,14 @@ pub mod logging;
 pub mod metrics;
 mod model_info;
 pub mod models;
+mod openapi;
 mod pace;
 mod page;
+mod places;
 mod predict;
+mod predict_batch;
+mod query;
+mod question;
 mod reload;
 mod rfc3339;
 mod session;
@@ -61,6 +68,10 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(health::stage())
         .attach(model_info::stage())
         .attach(predict::stage(config.max_body_bytes))
+        .attach(predict_batch::stage())
+        .attach(decisions::stage())
+        .attach(places::stage())
+        .attach(openapi::stage())
         .attach(page::stage())
         .attach(reload::stage())
         .attach(admin::stage())

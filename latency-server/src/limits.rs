@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
@@ -77,7 +77,10 @@ pub(crate) struct Limits {
 
 /// What a request holds: given back when it has been answered in full.
 #[derive(Default)]
-struct Held(Mutex<(Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>)>);
+struct Held(Mutex<Permits>);
+
+/// For a turn, and for bytes.
+type Permits = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
 
 impl Held {
     fn end_turn(&self) {
@@ -136,28 +139,56 @@ impl Limits {
     }
 }
 
-/// Waits for the request's turn, a second at most. Whoever reads a body does this afterwards: slow bodies keep no turn.
-/// Requests without a body have their turn already. The turn ends when the answer is made.
-pub(crate) async fn admit(request: &Request<'_>) -> Result<(), Failure> {
-    let held = request.local_cache(Held::default);
-    let turn = || held.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if turn().0.is_none() {
-        let permit = Limits::of(request)?.turn().await?;
-        turn().0 = Some(permit);
-    }
-    Ok(())
+/// What one request has of all this.
+pub(crate) struct Share<'r> {
+    pub limits: &'r Limits,
+    held: &'r Held,
 }
 
-/// Counts bytes of a body that are in memory now, until the request has been answered in full.
-pub(crate) fn hold(request: &Request<'_>, bytes: usize) -> Result<(), Failure> {
-    let bytes = u32::try_from(bytes).map_err(|_| overloaded())?;
-    let permit = Arc::clone(&Limits::of(request)?.bodies).try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
-    let mut held = request.local_cache(Held::default).0.lock().unwrap_or_else(PoisonError::into_inner);
-    match &mut held.1 {
-        Some(before) => before.merge(permit),
-        none => *none = Some(permit),
+impl<'r> Share<'r> {
+    pub(crate) fn of(request: &'r Request<'_>) -> Result<Self, Failure> {
+        Ok(Self { limits: Limits::of(request)?, held: request.local_cache(Held::default) })
     }
-    Ok(())
+
+    /// Waits for the request's turn, a second at most. Whoever reads a body does this afterwards: slow bodies keep no
+    /// turn. Requests without a body have their turn already. The turn ends when the answer is made.
+    pub(crate) async fn admit(&self) -> Result<(), Failure> {
+        if self.held().0.is_none() {
+            let permit = self.limits.turn().await?;
+            self.held().0 = Some(permit);
+        }
+        Ok(())
+    }
+
+    /// Waits for another turn of a request that had one, however long that takes.
+    pub(crate) async fn admit_again(&self) -> Result<(), Failure> {
+        if self.held().0.is_none() {
+            let permit = Arc::clone(&self.limits.turns).acquire_owned().await.map_err(|_| overloaded())?;
+            self.held().0 = Some(permit);
+        }
+        Ok(())
+    }
+
+    /// Gives the turn back before the answer is made: others work while this one waits for its client.
+    pub(crate) fn end_turn(&self) {
+        self.held.end_turn();
+    }
+
+    /// Counts bytes of a body that are in memory now, until the request has been answered in full.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), Failure> {
+        let bytes = u32::try_from(bytes).map_err(|_| overloaded())?;
+        let permit =
+            Arc::clone(&self.limits.bodies).try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
+        match &mut self.held().1 {
+            Some(before) => before.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Permits> {
+        self.held.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn overloaded() -> Failure {

@@ -41,17 +41,18 @@ struct Reloads {
 
 /// A number of a prediction.
 #[derive(Serialize)]
-struct Output {
-    name: &'static str,
+pub struct Output {
+    pub name: &'static str,
     unit: &'static str,
     /// About `path` (its median) or about one `measurement` on it; the two are never mixed.
     about: &'static str,
-    description: &'static str,
+    pub description: &'static str,
     #[serde(skip)]
     geographic: bool,
 }
 
-const OUTPUTS: [Output; 7] = [
+/// The numbers of a prediction, in the order of the contract.
+pub const OUTPUTS: [Output; 7] = [
     Output {
         name: "p50_ms",
         unit: "ms",

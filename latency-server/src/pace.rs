@@ -9,7 +9,7 @@ use rocket::tokio::io::{AsyncRead, AsyncReadExt};
 use rocket::tokio::time::{Instant, timeout_at};
 
 use crate::errors::Failure;
-use crate::limits::{Limits, SMALL_BODY, hold};
+use crate::limits::{SMALL_BODY, Share};
 
 /// The slowest pace that is fine in the long run: a modem of 1998 is faster.
 const BYTES_PER_SECOND: u64 = 4 * 1024;
@@ -18,18 +18,19 @@ const BYTES_PER_SECOND: u64 = 4 * 1024;
 const PIECE: usize = 8 * 1024;
 
 /// A body that is being read.
-pub(crate) struct Pace<'r, 'q> {
-    request: &'r Request<'q>,
+pub(crate) struct Pace<'r> {
+    share: Share<'r>,
     started: Instant,
     patience: Duration,
     received: u64,
     held: usize,
 }
 
-impl<'r, 'q> Pace<'r, 'q> {
-    pub fn new(request: &'r Request<'q>) -> Result<Self, Failure> {
-        let patience = Limits::of(request)?.body_timeout;
-        Ok(Self { request, started: Instant::now(), patience, received: 0, held: 0 })
+impl<'r> Pace<'r> {
+    pub fn new(request: &'r Request<'_>) -> Result<Self, Failure> {
+        let share = Share::of(request)?;
+        let patience = share.limits.body_timeout;
+        Ok(Self { share, started: Instant::now(), patience, received: 0, held: 0 })
     }
 
     /// Appends what has come; 0 at the end. What lies in `bytes` counts against what all bodies together may take.
@@ -43,7 +44,7 @@ impl<'r, 'q> Pace<'r, 'q> {
         })?;
         self.received += read as u64;
         if bytes.len() > self.held + SMALL_BODY {
-            hold(self.request, bytes.len() - self.held)?;
+            self.share.hold(bytes.len() - self.held)?;
             self.held = bytes.len();
         }
         Ok(read)
@@ -56,6 +57,11 @@ impl<'r, 'q> Pace<'r, 'q> {
             bytes.clear();
         }
         Ok(())
+    }
+
+    /// The share of the server's means that the request has.
+    pub fn share(&self) -> &Share<'r> {
+        &self.share
     }
 
     fn too_slow(&self) -> Failure {

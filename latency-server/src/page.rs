@@ -16,6 +16,7 @@ use crate::admin;
 use crate::errors::Failure;
 use crate::metrics::Question;
 use crate::models::{Models, Served};
+use crate::openapi;
 
 const TEMPLATE: &str = "page.html";
 
@@ -34,6 +35,7 @@ pub fn stage() -> AdHoc {
                     ("base.html", include_str!("../templates/base.html")),
                     (TEMPLATE, include_str!("../templates/page.html")),
                     (admin::TEMPLATE, include_str!("../templates/admin.html")),
+                    (openapi::TEMPLATE, include_str!("../templates/docs.html")),
                 ])?;
                 Ok(())
             }))

@@ -1,33 +1,35 @@
 //! `POST /predict`: one row or an array of rows.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use latency_core::{ModelTag, Prediction, Row};
+use latency_core::{FieldRange, ModelTag, Prediction, Predictor, Quantile, Row, RowReader};
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
 use rocket::{post, routes};
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::body::{Body, MaxBodyBytes};
+use crate::elements::Elements;
 use crate::errors::{ErrorBody, Failure, Json, json};
 use crate::logging;
-use crate::metrics::Question;
+use crate::metrics::{Question, Seen};
 use crate::models::Model;
+use crate::query::{Query, refused};
 
 /// The most rows in one request.
-const MAX_ROWS: usize = 100_000;
+pub const MAX_ROWS: usize = 100_000;
 
 /// The most bytes of one row's JSON. Parsed, JSON of many small parts takes a hundred times its size.
-const MAX_ROW_BYTES: usize = 16 * 1024;
+pub const MAX_ROW_BYTES: usize = 16 * 1024;
 
 /// Rows that are parsed and predicted at a time: between two chunks other requests get their turn with the model.
 const CHUNK_ROWS: usize = 1_024;
 
+/// The most quantiles that can be asked for.
+pub const MAX_QUANTILES: usize = 20;
+
 /// What a body may hold, for messages.
-const ALLOWED: &str = r#"allowed: one object such as {"src": "London", "dst": "Tokyo"}, or an array of them; null, not NaN, where a value is not known"#;
+const ALLOWED: &str = r#"one object such as {"src": "London", "dst": "Tokyo"}, or an array of them; null, not NaN, where a value is not known"#;
 
 /// Attaches the route.
 pub fn stage(max_body_bytes: u64) -> AdHoc {
@@ -37,34 +39,93 @@ pub fn stage(max_body_bytes: u64) -> AdHoc {
 }
 
 #[post("/predict", data = "<body>")]
-async fn predict(body: Result<Body, Failure>, model: Result<Model, Failure>) -> Result<Json, Failure> {
-    let (Body(text), model) = (body?, model?);
+async fn predict(query: Query, body: Result<Body, Failure>, model: Result<Model, Failure>) -> Result<Json, Failure> {
+    let Body(text) = body?;
+    let options = Options::read(query)?;
+    let model = model?;
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
         // Microseconds: not worth another thread.
-        return predict_one(&model, &text);
+        return predict_one(&model, model.0.seen(), &options, &text);
     }
-    logging::spawn_blocking(move || predict_many(&model, &text)).await.unwrap_or_else(|error| {
+    logging::spawn_blocking(move || predict_many(&model, &options, &text)).await.unwrap_or_else(|error| {
         log::error!("a batch was not finished: {error}");
         Err(Failure::internal())
     })
 }
 
+/// The answer to one row in JSON, which is not counted.
+pub fn answer(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
+    predict_one(predictor, None, &Options::default(), text)
+}
+
+/// What is asked for beside the prediction.
+#[derive(Default)]
+struct Options {
+    quantiles: Vec<f64>,
+    explain_range: bool,
+}
+
+impl Options {
+    fn read(query: Query) -> Result<Self, Failure> {
+        let query = query.only(&["model", "quantiles", "explain_range"])?;
+        let quantiles = query.get("quantiles").map_or_else(|| Ok(Vec::new()), |text| {
+            let numbers = text.split(',').map(|part| part.trim().parse::<f64>());
+            let numbers: Result<Vec<_>, _> = numbers.take(MAX_QUANTILES + 1).collect();
+            numbers.ok().filter(|numbers| numbers.len() <= MAX_QUANTILES).ok_or_else(|| {
+                let message = format!(
+                    "found {:?}; allowed: up to {MAX_QUANTILES} numbers from 0.5 to 0.999, as in `quantiles=0.5,0.9,0.999`",
+                    text.chars().take(40).collect::<String>()
+                );
+                refused("INVALID_FIELD", "quantiles", message)
+            })
+        })?;
+        Ok(Self { quantiles, explain_range: query.flag("explain_range")? })
+    }
+
+    fn any(&self) -> bool {
+        self.explain_range || !self.quantiles.is_empty()
+    }
+
+    /// The prediction, and what is asked for beside it.
+    fn predict(&self, predictor: &Predictor, row: &Row) -> latency_core::Result<Predicted> {
+        let (prediction, quantiles) = if self.quantiles.is_empty() {
+            (predictor.predict(row)?, None)
+        } else {
+            let (prediction, quantiles) = predictor.quantiles(row, &self.quantiles)?;
+            (prediction, Some(quantiles))
+        };
+        let ranges = if self.explain_range { Some(predictor.ranges(row)?) } else { None };
+        Ok(Predicted { prediction, quantiles, ranges })
+    }
+}
+
+/// A prediction, and what was asked for beside it.
+#[derive(Serialize)]
+struct Predicted {
+    #[serde(flatten)]
+    prediction: Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantiles: Option<Vec<Quantile>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<Vec<FieldRange>>,
+}
+
 #[derive(Serialize)]
 struct One<'a> {
     #[serde(flatten)]
-    prediction: Prediction,
+    predicted: Predicted,
     model: ModelTag<'a>,
 }
 
-fn predict_one(model: &Model, text: &str) -> Result<Json, Failure> {
+fn predict_one(predictor: &Predictor, seen: Option<&Seen>, options: &Options, text: &str) -> Result<Json, Failure> {
     if text.trim().is_empty() {
-        return Err(invalid_json(format!("found an empty body; {ALLOWED}")));
+        return Err(invalid_json(format!("found an empty body; allowed: {ALLOWED}")));
     }
-    let prediction = model.predict(&row_from(text)?)?;
-    if let Some(seen) = model.0.seen() {
-        seen.note(Question::Predict, &prediction);
+    let predicted = options.predict(predictor, &row_from(&mut RowReader::new(), text)?)?;
+    if let Some(seen) = seen {
+        seen.note(Question::Predict, &predicted.prediction);
     }
-    json(&One { prediction, model: model.model_info().tag() })
+    json(&One { predicted, model: predictor.model_info().tag() })
 }
 
 #[derive(Serialize)]
@@ -77,25 +138,30 @@ struct Many<'a> {
 #[serde(untagged)]
 enum Answer {
     Prediction(Prediction),
+    Predicted(Predicted),
     Error(ErrorBody<Failure>),
 }
 
-fn predict_many(model: &Model, text: &str) -> Result<Json, Failure> {
-    let Rows { rows: texts, found } = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+fn predict_many(model: &Model, options: &Options, text: &str) -> Result<Json, Failure> {
+    let Elements::<MAX_ROWS> { elements: texts, found } =
+        serde_json::from_str(text).map_err(|error| not_json(&error, ALLOWED))?;
     if found > MAX_ROWS {
-        return Err(Failure::new(
-            Status::PayloadTooLarge,
-            "TOO_MANY_ROWS",
-            format!("found {found} rows; allowed: up to {MAX_ROWS} in one request; send them in several"),
-        ));
+        return Err(too_many_rows(&found.to_string()));
     }
     let mut predictions = Vec::with_capacity(texts.len());
     let mut seen = model.0.seen().map(|seen| seen.rows(Question::Predict));
+    let mut reader = RowReader::new();
     for texts in texts.chunks(CHUNK_ROWS) {
         let mut rows = Vec::with_capacity(texts.len());
         let read: Vec<Result<(), Failure>> =
-            texts.iter().map(|text| row_from(text.get()).map(|row| rows.push(row))).collect();
-        let mut answers = model.predict_rows(rows.iter().map(Ok))?.into_iter();
+            texts.iter().map(|text| row_from(&mut reader, text.get()).map(|row| rows.push(row))).collect();
+        let answers: Vec<_> = if options.any() {
+            rows.iter().map(|row| options.predict(model, row).map(Answer::Predicted)).collect()
+        } else {
+            let answers = model.predict_rows(rows.iter().map(Ok))?;
+            answers.into_iter().map(|answer| answer.map(Answer::Prediction)).collect()
+        };
+        let mut answers = answers.into_iter();
         for read in read {
             let answer = match read {
                 Ok(()) => answers.next().ok_or_else(Failure::internal)?.map_err(Failure::from),
@@ -103,73 +169,61 @@ fn predict_many(model: &Model, text: &str) -> Result<Json, Failure> {
             };
             if let Some(seen) = &mut seen {
                 match &answer {
-                    Ok(prediction) => seen.note(prediction),
+                    Ok(answer) => answer.prediction().into_iter().for_each(|prediction| seen.note(prediction)),
                     Err(failure) => seen.failed(failure.code),
                 }
             }
             let row = predictions.len();
-            predictions.push(match answer {
-                Ok(prediction) => Answer::Prediction(prediction),
-                Err(failure) => Answer::Error(ErrorBody { error: Failure { row: Some(row), ..failure } }),
-            });
+            predictions.push(
+                answer.unwrap_or_else(|failure| {
+                    Answer::Error(ErrorBody { error: Failure { row: Some(row), ..failure } })
+                }),
+            );
         }
     }
     json(&Many { predictions, model: model.model_info().tag() })
 }
 
-fn row_from(text: &str) -> Result<Row, Failure> {
-    let text = text.trim_ascii();
-    if text.len() > MAX_ROW_BYTES {
-        let found = text.len();
-        return Err(invalid_json(format!("found {found} bytes for one row; allowed: up to {MAX_ROW_BYTES}")));
+impl Answer {
+    fn prediction(&self) -> Option<&Prediction> {
+        match self {
+            Self::Prediction(prediction) | Self::Predicted(Predicted { prediction, .. }) => Some(prediction),
+            Self::Error(_) => None,
+        }
     }
-    Ok(Row::from_json_str(text)?)
 }
 
-fn invalid_json(message: impl Into<Cow<'static, str>>) -> Failure {
+/// One row from its JSON.
+pub fn row_from(reader: &mut RowReader, text: &str) -> Result<Row, Failure> {
+    let text = text.trim_ascii();
+    if text.len() > MAX_ROW_BYTES {
+        return Err(row_too_long("INVALID_JSON", &text.len().to_string()));
+    }
+    Ok(reader.json_str(text)?)
+}
+
+/// `found` bytes in one row.
+pub fn row_too_long(code: &'static str, found: &str) -> Failure {
+    let message = format!("found {found} bytes for one row; allowed: up to {MAX_ROW_BYTES}");
+    Failure::new(Status::BadRequest, code, message)
+}
+
+/// `found` rows in one request.
+pub fn too_many_rows(found: &str) -> Failure {
+    let message = format!("found {found} rows; allowed: up to {MAX_ROWS} in one request; send them in several");
+    Failure::new(Status::PayloadTooLarge, "TOO_MANY_ROWS", message)
+}
+
+pub fn invalid_json(message: impl Into<Cow<'static, str>>) -> Failure {
     Failure::new(Status::BadRequest, "INVALID_JSON", message)
 }
 
-fn not_json(error: &serde_json::Error) -> Failure {
+/// `allowed` is what a body may hold.
+pub fn not_json(error: &serde_json::Error, allowed: &str) -> Failure {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
     let what = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
-    invalid_json(format!("found something that is not JSON at line {line} column {column} ({what}); {ALLOWED}"))
-}
-
-/// The elements of an array, cut out but not parsed; past the cap they are only counted.
-struct Rows<'a> {
-    rows: Vec<&'a RawValue>,
-    found: usize,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Rows<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Rows<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-                let mut rows = Vec::new();
-                while rows.len() < MAX_ROWS {
-                    match elements.next_element()? {
-                        Some(row) => rows.push(row),
-                        None => return Ok(Rows { found: rows.len(), rows }),
-                    }
-                }
-                let mut found = rows.len();
-                while elements.next_element::<IgnoredAny>()?.is_some() {
-                    found += 1;
-                }
-                Ok(Rows { rows, found })
-            }
-        }
-
-        deserializer.deserialize_seq(Elements)
-    }
+    invalid_json(format!(
+        "found something that is not JSON at line {line} column {column} ({what}); allowed: {allowed}"
+    ))
 }

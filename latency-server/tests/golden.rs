@@ -89,3 +89,101 @@ fn numbers_are_written_in_their_shortest_form() {
         }
     }
 }
+
+/// The questions that all languages are asked, with their answers.
+fn questions(about: &str) -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/golden/questions.json");
+    let mut file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(file["model"]["sha256"], PREDICTOR.model_info().sha256, "the golden questions belong to another model");
+    let Value::Array(questions) = file[about].take() else { panic!("there are no questions to {about}") };
+    assert!(questions.len() >= 20, "{}", questions.len());
+    questions
+}
+
+/// Asks all of them; the answer is that of the file, beside the model's name.
+fn ask(about: &str, answer_to: impl Fn(&Value, Value) -> Value) {
+    let server = Server::start(common::config());
+    let mut connection = server.connect();
+    for mut question in questions(about) {
+        let expected = question.as_object_mut().unwrap().remove("answer").unwrap();
+        let answer = connection.post(&format!("/{about}"), question.to_string().as_bytes());
+        let mut found = answer.json();
+        assert_eq!(answer.status, 200, "{found}");
+        assert_eq!(found.as_object_mut().unwrap().remove("model"), Some(json!(PREDICTOR.model_info().tag())));
+        // Written in their shortest form, equal numbers are equal bits.
+        assert_eq!(answer_to(&question, found), expected, "{about} {question}");
+    }
+}
+
+#[test]
+fn the_golden_deadlines() {
+    ask("timeout", |_, answer| answer);
+}
+
+#[test]
+fn the_golden_verdicts() {
+    ask("judge", |_, answer| answer);
+}
+
+#[test]
+fn the_golden_rankings() {
+    ask("rank", |question, mut answer| {
+        let mut ranked = answer["ranked"].take();
+        for one in ranked.as_array_mut().unwrap() {
+            let candidate = one.as_object_mut().unwrap().remove("candidate").unwrap();
+            let index = usize::try_from(one["index"].as_u64().unwrap()).unwrap();
+            assert_eq!(candidate, question["candidates"][index], "as it was given");
+        }
+        ranked
+    });
+}
+
+#[test]
+fn the_golden_rows_as_ndjson_and_back() {
+    let Golden { rows, predictions } = golden();
+    let body: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    for path in ["/predict/batch", "/predict/batch?live=true"] {
+        let server = Server::start(common::config());
+        let answer = server.connect().stream(path, "application/x-ndjson", body.as_bytes());
+        assert_eq!(answer.status, 200);
+        let lines: Vec<Value> =
+            answer.text().lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+        assert_eq!(lines.len(), rows.len());
+        for (row, (found, expected)) in lines.iter().zip(&predictions).enumerate() {
+            assert_same(found, expected, row);
+        }
+    }
+}
+
+#[test]
+fn the_golden_rows_as_csv_and_back() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/golden/paths.json");
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let rows = file["rows"].as_array().unwrap();
+    let names: Vec<_> = PREDICTOR.schema().field_names().collect();
+    let mut body = format!("{}\n", names.join(","));
+    for row in rows {
+        let cells = names.iter().map(|name| match &row[*name] {
+            Value::Null => String::new(),
+            Value::String(word) => word.clone(),
+            number => number.to_string(),
+        });
+        body.push_str(&format!("{}\n", cells.collect::<Vec<_>>().join(",")));
+    }
+    let server = Server::start(common::config());
+    let answer = server.connect().stream("/predict/batch", "text/csv", body.as_bytes());
+    let text = answer.text();
+    let mut records = csv::Reader::from_reader(text.as_bytes());
+    let headers: Vec<_> = records.headers().unwrap().iter().map(str::to_owned).collect();
+    let records: Vec<_> = records.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), rows.len());
+    for (row, (record, expected)) in records.iter().zip(golden().predictions).enumerate() {
+        for (name, cell) in
+            headers.iter().zip(record).filter(|(name, _)| expected.get(*name).is_some_and(Value::is_number))
+        {
+            // In their shortest form: as f32 is written, and nothing else.
+            assert_eq!(cell.parse::<f32>().unwrap().to_string(), cell, "row {row}, {name}");
+            assert_eq!(cell.parse::<f32>().unwrap().to_bits(), bits(&expected[name]), "row {row}, {name}");
+        }
+    }
+}

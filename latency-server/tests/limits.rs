@@ -29,7 +29,8 @@ fn every_route_waits_for_its_turn_but_those_of_supervisors() {
         let path = route.uri.path().replace(['<', '>'], "");
         let mut request = client.req(route.method, path.clone());
         if route.method == Method::Post {
-            request = request.header(rocket::http::Header::new("Content-Length", "2")).body("{}");
+            let type_of_rows = rocket::http::Header::new("Content-Type", "application/x-ndjson");
+            request = request.header(rocket::http::Header::new("Content-Length", "2")).header(type_of_rows).body("{}");
         }
         let response = request.dispatch();
         if response.status().code == 503 {

@@ -75,7 +75,22 @@ impl Seen {
     /// dropped.
     #[must_use]
     pub fn rows(&self, question: Question) -> Rows<'_> {
-        Rows { seen: self, question, predicted: self.predicted.local(), answered: 0, failed: 0 }
+        self.some(question, true)
+    }
+
+    /// As [`Self::rows`], for some of a batch that comes in pieces; see [`Self::batch`].
+    #[must_use]
+    pub fn piece(&self, question: Question) -> Rows<'_> {
+        self.some(question, false)
+    }
+
+    fn some(&self, question: Question, whole: bool) -> Rows<'_> {
+        Rows { seen: self, question, predicted: self.predicted.local(), answered: 0, failed: 0, whole }
+    }
+
+    /// A batch that came in pieces had so many rows.
+    pub fn batch(&self, rows: usize) {
+        self.batch_rows.observe(rows as f64);
     }
 
     /// Their fields are those of the schema: nothing that a caller wrote.
@@ -94,6 +109,8 @@ pub struct Rows<'a> {
     predicted: LocalHistogram,
     answered: u64,
     failed: u64,
+    /// Whether these are all rows of their batch.
+    whole: bool,
 }
 
 impl Rows<'_> {
@@ -115,7 +132,9 @@ impl Drop for Rows<'_> {
     fn drop(&mut self) {
         self.predicted.flush();
         self.seen.predictions[self.question as usize].inc_by(self.answered);
-        self.seen.batch_rows.observe((self.answered + self.failed) as f64);
+        if self.whole {
+            self.seen.batch_rows.observe((self.answered + self.failed) as f64);
+        }
     }
 }
 

@@ -87,6 +87,10 @@ impl Server {
         Self { address, _runtime: runtime }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::to(self.address)
     }
@@ -122,6 +126,20 @@ impl Connection {
         self.answer(true)
     }
 
+    /// Sends a body of this type, and takes an answer of unknown length.
+    pub fn stream(&mut self, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut sender = self.0.get_ref().try_clone().unwrap();
+        // The server may answer before it has read all.
+        std::thread::scope(|scope| {
+            scope.spawn(move || sender.write_all(&[head.as_bytes(), body].concat()));
+            self.answer(true)
+        })
+    }
+
     pub fn head(&mut self, path: &str) -> Answer {
         self.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         self.answer(false)
@@ -137,7 +155,8 @@ impl Connection {
         bytes
     }
 
-    pub fn answer(&mut self, with_body: bool) -> Answer {
+    /// The head of an answer whose body is still to come.
+    pub fn open_answer(&mut self) -> Answer {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -153,16 +172,43 @@ impl Connection {
             Some((name.to_ascii_lowercase(), value.to_owned()))
         };
         let headers: Vec<_> = lines.iter().skip(1).filter_map(header).collect();
+        Answer { status, headers, body: Vec::new() }
+    }
+
+    pub fn answer(&mut self, with_body: bool) -> Answer {
+        let Answer { status, headers, .. } = self.open_answer();
+        if with_body && headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
+            let mut body = Vec::new();
+            while let Some(chunk) = self.chunk() {
+                body.extend(chunk);
+            }
+            return Answer { status, headers, body };
+        }
         let length =
             headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
         let body = self.read(if with_body { length } else { 0 });
         Answer { status, headers, body }
+    }
+
+    /// The next piece of a body of unknown length; none at its end.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap_or_else(|_| panic!("{line:?} is no length"));
+        let mut chunk = vec![0; length + 2];
+        self.0.read_exact(&mut chunk).unwrap();
+        chunk.truncate(length);
+        (length > 0).then_some(chunk)
     }
 }
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
     }
 
     pub fn json(&self) -> Value {

@@ -1,0 +1,214 @@
+//! Rows as they arrive: read, cut, parsed and predicted, a piece of the body at a time.
+
+use std::sync::Arc;
+
+use latency_core::{Prediction, Predictions, Row, RowBatch, RowReader};
+use super::format::Format;
+use super::lines::Lines;
+use super::table::Table;
+use crate::body::Pieces;
+use crate::errors::Failure;
+use crate::logging::spawn_blocking;
+use crate::metrics::Question;
+use crate::models::Served;
+use crate::predict::{MAX_ROWS, too_many_rows};
+
+/// Smaller pieces are worked off where they are read: microseconds are not worth another thread.
+const SMALL_BYTES: usize = 1024;
+
+/// Answers to the rows of one piece.
+#[derive(Default)]
+pub struct Chunk {
+    /// The number of its first row.
+    first: usize,
+    pub predictions: Predictions,
+    /// What is wrong with some of the rows, in their order.
+    failures: Vec<Failure>,
+}
+
+impl Chunk {
+    /// One failure, of the request and not of a row.
+    pub fn failed(failure: Failure) -> Self {
+        Self { failures: vec![failure], ..Self::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.predictions.len().max(self.failures.len())
+    }
+
+    /// One answer for each row.
+    pub fn answers(&self) -> impl Iterator<Item = Result<Prediction, &Failure>> {
+        let mut failures = self.failures.iter().peekable();
+        let mut rows = 0..self.predictions.len();
+        std::iter::from_fn(move || {
+            let Some(row) = rows.next() else { return failures.next().map(Err) };
+            if let Some(failure) = failures.next_if(|failure| failure.row == Some(self.first + row)) {
+                return Some(Err(failure));
+            }
+            self.predictions.get(row).map(Ok)
+        })
+    }
+}
+
+/// The rows of a request's body.
+pub struct Intake<'r> {
+    body: Pieces<'r>,
+    /// Whether rows are answered as soon as they are there.
+    live: bool,
+    /// None when the body has ended.
+    worker: Option<Worker>,
+    ignored: Vec<String>,
+    begun: bool,
+}
+
+impl<'r> Intake<'r> {
+    pub fn new(format: Format, served: Arc<Served>, body: Pieces<'r>, live: bool) -> Self {
+        let cutter = match format {
+            Format::Ndjson => Cutter::Lines(Lines::default()),
+            Format::Csv => Cutter::Table(Table::default()),
+        };
+        let worker = Worker { cutter, names: RowReader::new(), served, rows: 0 };
+        Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }
+    }
+
+    /// Answers to the next rows; none when there are no more.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
+        while let Some(worker) = self.worker.take() {
+            let piece = self.body.next(self.live).await?;
+            let ended = piece.is_empty();
+            self.turn(piece.len()).await?;
+            let (worker, chunk) = if piece.len() <= SMALL_BYTES && !ended {
+                worker.work(&piece)
+            } else {
+                spawn_blocking(move || worker.work(&piece)).await.map_err(|error| {
+                    log::error!("a piece of a batch was not finished: {error}");
+                    Failure::internal()
+                })?
+            };
+            self.body.share().end_turn();
+            worker.ignored_columns().clone_into(&mut self.ignored);
+            if !ended {
+                self.worker = Some(worker);
+            } else if let Some(seen) = worker.served.seen() {
+                seen.batch(worker.rows);
+            }
+            let chunk = chunk?;
+            if chunk.len() > 0 {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the turn of the next piece. What was begun is ended: only the first may be told to come again later.
+    async fn turn(&mut self, bytes: usize) -> Result<(), Failure> {
+        let share = self.body.share();
+        if self.begun {
+            share.admit_again().await?;
+        } else {
+            share.admit().await?;
+        }
+        self.begun = true;
+        // Kept answers take about as much as their rows.
+        if self.live { Ok(()) } else { self.body.share().hold(bytes) }
+    }
+
+    /// Reads and throws away what comes still, so that the client gets to the answer.
+    pub async fn drain(&mut self) {
+        self.body.share().end_turn();
+        self.body.drain().await;
+    }
+
+    /// Columns of a table that the model has no field for.
+    pub fn ignored_columns(&self) -> &[String] {
+        &self.ignored
+    }
+}
+
+enum Cutter {
+    Lines(Lines),
+    Table(Table),
+}
+
+/// What goes through a body: it moves to another thread and back with each piece.
+struct Worker {
+    cutter: Cutter,
+    names: RowReader,
+    served: Arc<Served>,
+    rows: usize,
+}
+
+impl Worker {
+    /// Answers to the rows that end in this piece; without a piece, to the last one.
+    fn work(mut self, piece: &[u8]) -> (Self, Result<Chunk, Failure>) {
+        let predictor = &self.served.predictor;
+        let first = self.rows;
+        let mut rows = Piece { batch: predictor.row_batch(), first, failures: Vec::new() };
+        let cut = match &mut self.cutter {
+            Cutter::Lines(lines) => lines.cut(piece, |line| {
+                rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
+            }),
+            Cutter::Table(table) => table.cut(piece, predictor, |columns, record| {
+                let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
+                rows.push(row, |failure| columns.rename(failure))
+            }),
+        };
+        self.rows = first + rows.batch.len();
+        let chunk = cut.and_then(|()| rows.finish());
+        if let (Ok(chunk), Some(seen)) = (&chunk, self.served.seen())
+            && chunk.len() > 0
+        {
+            let mut seen = seen.piece(Question::Predict);
+            for answer in chunk.answers() {
+                match answer {
+                    Ok(prediction) => seen.note(&prediction),
+                    Err(failure) => seen.failed(failure.code),
+                }
+            }
+        }
+        (self, chunk)
+    }
+
+    fn ignored_columns(&self) -> &[String] {
+        match &self.cutter {
+            Cutter::Lines(_) => &[],
+            Cutter::Table(table) => table.ignored_columns(),
+        }
+    }
+}
+
+/// The rows of a piece.
+struct Piece {
+    batch: RowBatch,
+    first: usize,
+    failures: Vec<Failure>,
+}
+
+impl Piece {
+    /// Adds a row; `name` puts the field at fault as the caller wrote it.
+    fn push(&mut self, row: Result<Row, Failure>, name: impl Fn(&mut Failure)) -> Result<(), Failure> {
+        let number = self.first + self.batch.len();
+        if number >= MAX_ROWS {
+            return Err(too_many_rows(&format!("more than {MAX_ROWS}")));
+        }
+        let failure = match row {
+            Ok(row) => self.batch.push(Ok(&row)).err().map(Failure::from),
+            Err(failure) => {
+                // It has its place in the batch.
+                let nothing = latency_core::Error::new(latency_core::ErrorKind::InvalidField, "");
+                let _ = self.batch.push::<Row>(Err(nothing));
+                Some(failure)
+            }
+        };
+        if let Some(mut failure) = failure {
+            failure.row = Some(number);
+            name(&mut failure);
+            self.failures.push(failure);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Chunk, Failure> {
+        Ok(Chunk { first: self.first, predictions: self.batch.predict()?, failures: self.failures })
+    }
+}

@@ -48,13 +48,12 @@ fn places(query: Query) -> Result<Kept, Failure> {
         let message = "required, but not given; allowed: a name of a place or its beginning, as in `/places?q=san+f`";
         return Err(refused("MISSING_FIELD", "q", message));
     };
-    let limit = query.get("limit").map_or(Ok(DEFAULT_SUGGESTIONS), |text| match text.parse() {
-        Ok(limit @ 0..=MAX_SUGGESTIONS) => Ok(limit),
-        _ => {
+    let limit = query.get("limit").map_or(Ok(DEFAULT_SUGGESTIONS), |text| {
+        text.parse().ok().filter(|limit| *limit <= MAX_SUGGESTIONS).ok_or_else(|| {
             let text: String = text.chars().take(40).collect();
             let message = format!("found {text:?}; allowed: a whole number from 0 to {MAX_SUGGESTIONS}");
-            Err(refused("INVALID_FIELD", "limit", message))
-        }
+            refused("INVALID_FIELD", "limit", message)
+        })
     })?;
     let suggestions = Place::suggest(name, limit);
     let (place, error) = match Place::find(name) {

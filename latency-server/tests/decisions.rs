@@ -352,7 +352,7 @@ fn deep_long_and_endless_questions_are_refused() {
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let long = "x".repeat(20_000);
     let many = format!("[{}]", vec!["\"LHR\""; 1_001].join(","));
-    let keys: String = (0..5_000).map(|key| format!(",\"k{key}\":1")).collect();
+    let keys = (0..5_000).map(|key| format!(",\"k{key}\":1")).collect::<Vec<_>>().concat();
     for (body, status, code, field) in [
         (format!(r#"{{"src": {deep}, "candidates": ["LHR"]}}"#), 400, "INVALID_JSON", None),
         (format!(r#"{{"src": "London", "candidates": [{deep}]}}"#), 400, "INVALID_JSON", Some("candidates[0]")),

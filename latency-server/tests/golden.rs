@@ -141,7 +141,7 @@ fn the_golden_rankings() {
 #[test]
 fn the_golden_rows_as_ndjson_and_back() {
     let Golden { rows, predictions } = golden();
-    let body: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let body = rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     for path in ["/predict/batch", "/predict/batch?live=true"] {
         let server = Server::start(common::config());
         let answer = server.connect().stream(path, "application/x-ndjson", body.as_bytes());
@@ -161,17 +161,17 @@ fn the_golden_rows_as_csv_and_back() {
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let rows = file["rows"].as_array().unwrap();
     let names: Vec<_> = PREDICTOR.schema().field_names().collect();
-    let mut body = format!("{}\n", names.join(","));
+    let mut lines = vec![names.join(",")];
     for row in rows {
         let cells = names.iter().map(|name| match &row[*name] {
             Value::Null => String::new(),
             Value::String(word) => word.clone(),
             number => number.to_string(),
         });
-        body.push_str(&format!("{}\n", cells.collect::<Vec<_>>().join(",")));
+        lines.push(cells.collect::<Vec<_>>().join(","));
     }
     let server = Server::start(common::config());
-    let answer = server.connect().stream("/predict/batch", "text/csv", body.as_bytes());
+    let answer = server.connect().stream("/predict/batch", "text/csv", lines.join("\n").as_bytes());
     let text = answer.text();
     let mut records = csv::Reader::from_reader(text.as_bytes());
     let headers: Vec<_> = records.headers().unwrap().iter().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what this server answers, as OpenAPI 3.1, with the fields of the model that is loaded; and
+//! `GET /openapi.json`: what this server answers, as `OpenAPI` 3.1, with the fields of the model that is loaded; and
 //! `GET /docs`, the same for people.
 
 mod operations;

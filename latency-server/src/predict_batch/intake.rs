@@ -65,7 +65,7 @@ impl<'r> Intake<'r> {
     pub fn new(format: Format, served: Arc<Served>, body: Pieces<'r>, live: bool) -> Self {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
-            Format::Csv => Cutter::Table(Table::default()),
+            Format::Csv => Cutter::Table(Box::default()),
         };
         let worker = Worker { cutter, names: RowReader::new(), served, rows: 0 };
         Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }
@@ -127,7 +127,7 @@ impl<'r> Intake<'r> {
 
 enum Cutter {
     Lines(Lines),
-    Table(Table),
+    Table(Box<Table>),
 }
 
 /// What goes through a body: it moves to another thread and back with each piece.

@@ -27,7 +27,8 @@ class Suite:
 def pytest(*folders: str) -> Suite:
     """The Python tests in these folders, by default all that need no more than the development environment."""
     return Suite(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *folders],
+        # A file's tests share what they have set up, so they stay together.
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", "--dist", "loadfile", *folders],
         "latency-py",
         r"^(?:=+ )?.*?(\d+) passed.* in ",
         r"^(?:=+ )?.*?(\d+) (?:failed|errors?)\b.* in ",

@@ -177,8 +177,7 @@ impl<'r> Share<'r> {
     /// Counts bytes of a body that are in memory now, until the request has been answered in full.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Failure> {
         let bytes = u32::try_from(bytes).map_err(|_| overloaded())?;
-        let permit =
-            Arc::clone(&self.limits.bodies).try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
+        let permit = Arc::clone(&self.limits.bodies).try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
         match &mut self.held().1 {
             Some(before) => before.merge(permit),
             none => *none = Some(permit),

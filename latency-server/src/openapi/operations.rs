@@ -235,7 +235,8 @@ fn reload(method: &'static str) -> Operation {
         "properties": {"reload": {"type": "object"}, "model": reference("Model")},
         "required": ["reload", "model"],
     });
-    let mut responses = answers("How it ended: `swapped`, or `unchanged` if the file is the one that answers.", &answer);
+    let mut responses =
+        answers("How it ended: `swapped`, or `unchanged` if the file is the one that answers.", &answer);
     responses["403"] = failure("The token has not the scope admin, or another site's page asks.");
     responses["409"] = failure("The model is being loaded already.");
     responses["500"] = failure("The file cannot be used, and the model from before goes on.");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use latency_core::{Prediction, Predictions, Row, RowBatch, RowReader};
 use super::format::Format;
 use super::lines::Lines;
 use super::table::Table;
@@ -12,6 +11,7 @@ use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
 use crate::predict::{MAX_ROWS, too_many_rows};
+use latency_core::{Prediction, Predictions, Row, RowBatch, RowReader};
 
 /// Smaller pieces are worked off where they are read: microseconds are not worth another thread.
 const SMALL_BYTES: usize = 1024;

@@ -1,10 +1,8 @@
 //! The options of `/predict`, and models with fields of their own.
 
-mod common;
-
 use std::path::Path;
 
-use common::{PREDICTOR, config, json, local};
+use crate::common::{PREDICTOR, config, json, local};
 use latency_core::Row;
 use latency_server::Config;
 use rocket::local::blocking::Client;

@@ -1,8 +1,6 @@
 //! The server gives the same bits as every other language: the golden rows, over a real socket.
 
-mod common;
-
-use common::{PREDICTOR, Server};
+use crate::common::{PREDICTOR, Server};
 use serde_json::{Map, Value, json};
 
 struct Golden {
@@ -49,7 +47,7 @@ fn assert_same(found: &Value, expected: &Map<String, Value>, row: usize) {
 #[test]
 fn the_golden_rows_as_an_array() {
     let Golden { rows, predictions } = golden();
-    let server = Server::start(common::config());
+    let server = Server::start(crate::common::config());
     let answer = server.connect().post("/predict", json!(rows).to_string().as_bytes());
     assert_eq!(answer.status, 200);
     let answer = answer.json();
@@ -63,7 +61,7 @@ fn the_golden_rows_as_an_array() {
 #[test]
 fn the_golden_rows_one_by_one() {
     let Golden { rows, predictions } = golden();
-    let server = Server::start(common::config());
+    let server = Server::start(crate::common::config());
     let mut connection = server.connect();
     for row in (0..rows.len()).step_by(20) {
         let answer = connection.post("/predict", rows[row].to_string().as_bytes());
@@ -78,7 +76,7 @@ fn the_golden_rows_one_by_one() {
 #[test]
 fn numbers_are_written_in_their_shortest_form() {
     let body = r#"[{"src": "London", "dst": "Tokyo"}, {"src": "0,0", "dst": "0.1,0.1"}]"#;
-    let answer = Server::start(common::config()).connect().post("/predict", body.as_bytes());
+    let answer = Server::start(crate::common::config()).connect().post("/predict", body.as_bytes());
     let text = String::from_utf8(answer.body).unwrap();
     for body in body.split(", {") {
         let row: Value = serde_json::from_str(&format!("{{{}}}", body.trim_matches(['[', ']', '{', '}']))).unwrap();
@@ -102,7 +100,7 @@ fn questions(about: &str) -> Vec<Value> {
 
 /// Asks all of them; the answer is that of the file, beside the model's name.
 fn ask(about: &str, answer_to: impl Fn(&Value, Value) -> Value) {
-    let server = Server::start(common::config());
+    let server = Server::start(crate::common::config());
     let mut connection = server.connect();
     for mut question in questions(about) {
         let expected = question.as_object_mut().unwrap().remove("answer").unwrap();
@@ -143,7 +141,7 @@ fn the_golden_rows_as_ndjson_and_back() {
     let Golden { rows, predictions } = golden();
     let body = rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     for path in ["/predict/batch", "/predict/batch?live=true"] {
-        let server = Server::start(common::config());
+        let server = Server::start(crate::common::config());
         let answer = server.connect().stream(path, "application/x-ndjson", body.as_bytes());
         assert_eq!(answer.status, 200);
         let lines: Vec<Value> =
@@ -170,7 +168,7 @@ fn the_golden_rows_as_csv_and_back() {
         });
         lines.push(cells.collect::<Vec<_>>().join(","));
     }
-    let server = Server::start(common::config());
+    let server = Server::start(crate::common::config());
     let answer = server.connect().stream("/predict/batch", "text/csv", lines.join("\n").as_bytes());
     let text = answer.text();
     let mut records = csv::Reader::from_reader(text.as_bytes());

@@ -1,12 +1,10 @@
 //! `GET /metrics`: its form, its names and labels, what it counts, and that the guide lists all of it.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use common::{Server, client, config, json, models};
+use crate::common::{Server, client, config, json, models};
 use latency_core::ErrorKind;
 use latency_server::Config;
 use rocket::http::{Header, Status};

@@ -1,15 +1,11 @@
 //! A hundred reloads while clients ask all the time: no request fails.
 
-#![cfg(unix)]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::Connection;
-use common::program::Program;
+use crate::common::Connection;
+use crate::common::program::Program;
 
 const RELOADS: usize = 100;
 

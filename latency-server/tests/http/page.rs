@@ -1,8 +1,6 @@
 //! The page: a form, an answer, an error beside the field; and what the browser is told.
 
-mod common;
-
-use common::{PREDICTOR, json, local};
+use crate::common::{PREDICTOR, json, local};
 use latency_core::Row;
 use rocket::http::{ContentType, Status};
 

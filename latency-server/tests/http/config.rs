@@ -1,13 +1,11 @@
 //! The configuration: defaults, bad values, `.env`, and that the documents list what there is.
 
-mod common;
-
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use common::program::{KEY, Program, run};
+use crate::common::program::{KEY, Program, run};
 use latency_server::arguments::Arguments;
 use latency_server::config::{VARIABLES, Variable};
 use latency_server::logging::LogFormat;
@@ -351,7 +349,7 @@ fn the_program_serves_from_any_folder_and_says_where() {
         format!(r#"Try: curl http://{address}/predict -d '{{"src": "London", "dst": "Tokyo"}}'"#)
     );
 
-    let mut connection = common::Connection::to(address);
+    let mut connection = crate::common::Connection::to(address);
     let answer = connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#);
     assert_eq!(answer.status, 200);
     assert!(answer.json()["p50_ms"].as_f64().unwrap() > 50.0);

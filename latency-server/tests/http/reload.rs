@@ -1,13 +1,11 @@
 //! Models are exchanged a hundred times while others ask, and nobody notices.
 
-mod common;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
 
-use common::{Connection, Server, TokenFile, config, json};
+use crate::common::{Connection, Server, TokenFile, config, json};
 use latency_server::Config;
 use latency_server::models::{Models, Source};
 use rocket::local::blocking::Client;
@@ -15,7 +13,7 @@ use rocket::local::blocking::Client;
 const ROW: &str = r#"{"src": "London", "dst": "Tokyo"}"#;
 
 fn from_file(path: &Path) -> Models {
-    common::write_variant(path, 0);
+    crate::common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
     Models::new(source.load(None).unwrap(), source, None)
 }
@@ -62,7 +60,7 @@ fn a_hundred_reloads_and_failed_ones_fail_no_request() {
     let mut operator = server.connect();
     let (good, bad) = under_load(&server, || {
         for turn in 1..=100 {
-            common::write_variant(&path, turn % 2);
+            crate::common::write_variant(&path, turn % 2);
             let (status, answer) = reload(&mut operator, &file.admin);
             assert_eq!((status, answer["reload"]["result"].as_str()), (200, Some("swapped")), "{turn}: {answer}");
         }
@@ -81,7 +79,7 @@ fn a_hundred_reloads_and_failed_ones_fail_no_request() {
     });
     assert_eq!(bad, 0);
     assert!(good >= 10, "{good}");
-    common::write_variant(&path, 3);
+    crate::common::write_variant(&path, 3);
     let (status, answer) = reload(&mut operator, &file.admin);
     assert_eq!((status, answer["reload"]["result"].as_str()), (200, Some("swapped")));
 }
@@ -121,13 +119,13 @@ fn the_model_that_is_named_is_loaded_and_no_other() {
     let (file, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
     let paths = ["one.onnx", "two.onnx"].map(|name| folder.path().join(name));
     let models = from_file(&paths[0]);
-    common::write_variant(&paths[1], 0);
+    crate::common::write_variant(&paths[1], 0);
     let source = Source::File(paths[1].clone());
     let models = models.with("two", source.load(None).unwrap(), source);
     let client =
         Client::untracked(latency_server::rocket(&Config { tokens: Some(file.tokens()), ..config() }, models)).unwrap();
     for path in &paths {
-        common::write_variant(path, 5);
+        crate::common::write_variant(path, 5);
     }
     let token = rocket::http::Header::new("Authorization", format!("Bearer {}", file.admin));
     let version = |query: &str| json(client.get(format!("/model_info{query}")).dispatch())["version"].clone();

@@ -1,12 +1,10 @@
 //! Every kind of bad input gets a status, a code, the field, and a message that says what was found and what is
 //! allowed; and nothing of the machine's inside.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{Server, client, config, json, local, predict};
+use crate::common::{Server, client, config, json, local, predict};
 use latency_core::ErrorKind;
 use latency_server::Config;
 use rocket::http::{Header, Method, Status};

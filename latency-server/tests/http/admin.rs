@@ -1,10 +1,8 @@
 //! The page for those who hold a token: sessions, and forms that no other site can send.
 
-mod common;
-
 use std::fs;
 
-use common::{TokenFile, config, models};
+use crate::common::{TokenFile, config, models};
 use latency_server::Config;
 use rocket::http::{ContentType, Cookie, Header, SameSite, Status};
 use rocket::local::blocking::{Client, LocalResponse};
@@ -80,7 +78,7 @@ fn the_cookie_is_closed_to_scripts_other_sites_and_readers() {
     assert!(!cookie.value().contains(&csrf(&page)), "it is encrypted");
 
     let trusted = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..with_tokens(&file) };
-    let client = common::client(&trusted);
+    let client = crate::common::client(&trusted);
     let request = client.get("/admin").remote("10.0.0.1:2".parse().unwrap());
     let response = request.header(Header::new("X-Forwarded-Proto", "https")).dispatch();
     let cookie = response.cookies().get("__Host-session").unwrap();
@@ -136,7 +134,7 @@ fn wrong_tokens_and_forged_or_outdated_sessions_see_nothing() {
 
     // As it would be without encryption.
     let forged = Cookie::new("session", format!("secret {} ", u32::MAX));
-    let stranger = common::client(&with_tokens(&file));
+    let stranger = crate::common::client(&with_tokens(&file));
     let request = stranger.post("/admin/sign-out").header(ContentType::Form).body("csrf=secret");
     assert_eq!(request.cookie(forged.clone()).dispatch().status(), Status::Forbidden);
     let request = stranger.post("/admin/sign-out").header(ContentType::Form).body("csrf=secret");
@@ -149,7 +147,7 @@ fn a_session_ends_by_its_own_clock() {
     let hash = fs::read_to_string(&file.path).unwrap().split_ascii_whitespace().nth(2).unwrap().to_owned();
     // As this server encrypts it.
     for (expires, status) in [(i64::from(u32::MAX), Status::SeeOther), (1_000_000_000, Status::Forbidden)] {
-        let client = common::client(&with_tokens(&file));
+        let client = crate::common::client(&with_tokens(&file));
         let request = client.post("/admin/reload").header(ContentType::Form).body("csrf=secret&model=latency");
         let session = Cookie::new("session", format!("secret {expires} {hash}"));
         assert_eq!(request.private_cookie(session).dispatch().status(), status);
@@ -158,7 +156,7 @@ fn a_session_ends_by_its_own_clock() {
 
 #[test]
 fn without_tokens_the_page_says_how_to_make_one() {
-    let response = common::local().get("/admin").dispatch();
+    let response = crate::common::local().get("/admin").dispatch();
     assert_eq!(response.status(), Status::Forbidden);
     let page = text(response);
     assert!(page.contains("latency-server token NAME --scope admin") && !page.contains("<form"), "{page}");

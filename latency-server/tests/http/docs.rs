@@ -1,9 +1,7 @@
 //! The examples of `docs/server.md` do what the guide says: each `curl` is sent, and its answer compared with the one
 //! below it.
 
-mod common;
-
-use common::local;
+use crate::common::local;
 use rocket::http::Header;
 use serde_json::Value;
 

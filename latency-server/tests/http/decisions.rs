@@ -1,10 +1,8 @@
 //! `/rank`, `/timeout` and `/judge`: what they answer, and how they refuse.
 
-mod common;
-
 use std::path::Path;
 
-use common::{PREDICTOR, config, json, local};
+use crate::common::{PREDICTOR, config, json, local};
 use latency_core::{Endpoint, Place};
 use latency_server::Config;
 use rocket::local::blocking::Client;

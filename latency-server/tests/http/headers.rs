@@ -1,10 +1,8 @@
 //! What every kind of answer tells browsers and caches.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{TokenFile, client, config};
+use crate::common::{TokenFile, client, config};
 use latency_server::Config;
 use rocket::http::{Header, Method};
 use rocket::local::blocking::{Client, LocalResponse};
@@ -87,7 +85,7 @@ fn every_kind_of_answer() {
 
 #[test]
 fn a_panic_or_a_wrong_request_has_them_too() {
-    let server = common::Server::start(config());
+    let server = crate::common::Server::start(config());
     let mut connection = server.connect();
     connection.send(b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = connection.answer(true);

@@ -1,20 +1,16 @@
 //! The log: its two forms, the line of each request, request and trace ids, and that callers cannot forge lines.
 
-#![cfg(unix)]
-
-mod common;
-
-use common::Connection;
-use common::program::{KEY, Program, run};
+use crate::common::Connection;
+use crate::common::program::{KEY, Program, run};
 use serde_json::{Value, json};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-fn header<'a>(answer: &'a common::Answer, name: &str) -> Option<&'a str> {
+fn header<'a>(answer: &'a crate::common::Answer, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
 }
 
-fn ask(program: &Program, head: &str, headers: &str, body: &str) -> common::Answer {
+fn ask(program: &Program, head: &str, headers: &str, body: &str) -> crate::common::Answer {
     let mut connection = Connection::to(program.address);
     let length = body.len();
     connection

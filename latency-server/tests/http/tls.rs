@@ -1,7 +1,5 @@
 //! HTTPS with certificates that are made here, and clients that must show one.
 
-mod common;
-
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{collections::HashMap, fs};
 
-use common::{Server, TokenFile};
+use crate::common::{Server, TokenFile};
 use latency_server::Config;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -60,7 +58,7 @@ impl Files {
         }
         let config =
             Config::from_lookup(|name| variables.get(name).map(|path| path.clone().into_os_string()), false).unwrap();
-        Config { secret_key: common::config().secret_key, ..config }
+        Config { secret_key: crate::common::config().secret_key, ..config }
     }
 
     /// A connection that believes our authority, and shows this certificate.

@@ -1,7 +1,5 @@
 //! Overload: what is too much is refused with a word on when to come back, the rest is answered, and nothing stays behind.
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use common::{Connection, Server, client, config, json};
+use crate::common::{Connection, Server, client, config, json};
 use latency_server::Config;
 use latency_server::limits::Settings;
 use rocket::http::Method;

@@ -1,11 +1,9 @@
 //! `/predict/batch`: NDJSON and CSV, in any pieces, with errors in their place and caps that hold.
 
-mod common;
-
 use std::io::Write;
 use std::net::TcpStream;
 
-use common::{Connection, Server, config, json, local};
+use crate::common::{Connection, Server, config, json, local};
 use latency_server::Config;
 use rocket::http::{ContentType, Header, Status};
 use rocket::local::blocking::LocalResponse;

@@ -1,12 +1,10 @@
 //! Tokens: who may load models again, and who may predict where that needs a token.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{TokenFile, client, config, json};
+use crate::common::{TokenFile, client, config, json};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
 use latency_server::models::{Models, Source};
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 
 /// A server with a model of its own file.
 fn with_file(path: &Path, config: &Config) -> Client {
-    common::write_variant(path, 0);
+    crate::common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
     let models = Models::new(source.load(None).unwrap(), source, None);
     Client::untracked(latency_server::rocket(config, models)).unwrap()
@@ -50,7 +48,7 @@ fn a_reload_swaps_a_changed_file_says_what_is_unchanged_and_survives_a_broken_on
     assert_eq!(answer["reload"]["by"], "token:operator from 192.0.2.7");
     assert_eq!(answer["model"]["version"], first);
 
-    common::write_variant(&path, 1);
+    crate::common::write_variant(&path, 1);
     let answer = json(reload(rocket::http::Method::Get));
     assert_eq!((&answer["reload"]["result"], &answer["reload"]["from"]), (&json!("swapped"), &first));
     assert_ne!(answer["model"]["version"], first);

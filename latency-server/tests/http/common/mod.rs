@@ -1,8 +1,5 @@
 //! What the tests of the server share: one loaded model, a client, and a server on a real socket.
 
-// Each test file is a crate of its own, and none uses all of this.
-#![allow(dead_code)]
-
 pub mod program;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,17 +1,13 @@
 //! Signals: nothing that was accepted is lost, and the program ends when and how it says.
 
-#![cfg(unix)]
-
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::program::{PATIENCE, Program, run};
-use common::{Answer, Connection};
+use crate::common::program::{PATIENCE, Program, run};
+use crate::common::{Answer, Connection};
 
 const PATH: &str = r#"{"src": "London", "dst": "Tokyo"}"#;
 

@@ -1,12 +1,10 @@
 //! `/openapi.json` says what the server does: every route is in it, its examples are answered as it says, and the answers
 //! have the forms that it names. `/docs` shows the same.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{PREDICTOR, config, json, local};
+use crate::common::{PREDICTOR, config, json, local};
 use jsonschema::Validator;
 use latency_server::Config;
 use rocket::http::{ContentType, Header, Method, Status};

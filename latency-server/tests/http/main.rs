@@ -1,0 +1,26 @@
+//! The server from outside: one program of tests, so that it is linked once.
+
+mod admin;
+mod bad_input;
+mod batch;
+mod common;
+mod config;
+mod decisions;
+mod docs;
+mod golden;
+mod headers;
+mod limits;
+#[cfg(unix)]
+mod load;
+#[cfg(unix)]
+mod logs;
+mod metrics;
+mod openapi;
+mod options;
+mod page;
+mod places;
+mod reload;
+#[cfg(unix)]
+mod stopping;
+mod tls;
+mod tokens;

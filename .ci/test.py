@@ -24,11 +24,10 @@ class Suite:
     skipped: str
 
 
-def pytest(*folders: str) -> Suite:
-    """The Python tests in these folders, by default all that need no more than the development environment."""
+def pytest(*options: str) -> Suite:
+    """The Python tests, by default all that need no more than the development environment."""
     return Suite(
-        # A file's tests share what they have set up, so they stay together.
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", "--dist", "loadfile", *folders],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         "latency-py",
         r"^(?:=+ )?.*?(\d+) passed.* in ",
         r"^(?:=+ )?.*?(\d+) (?:failed|errors?)\b.* in ",
@@ -54,7 +53,8 @@ def suites() -> dict[str, Suite]:
             r"^outside-app: .*?(\d+) failed",
             r"^outside-app: .*?(\d+) skipped",
         ),
-        "python": pytest(),
+        # On all cores; a file's tests share what they have set up, so they stay together.
+        "python": pytest("-n", "auto", "--dist", "loadfile"),
         "spark": pytest("tests/spark"),
         "node": Suite(
             ["npm", "test", "--silent"],

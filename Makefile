@@ -91,6 +91,12 @@ proxy: $(VENV)/.onnxruntime ## Try the server behind nginx: half heads and bodie
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/proxy/check target/$(PROFILE)/latency-server
 
+.PHONY: browser
+browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Open every page of the server in Chromium: scripts, axe-core (LATENCY_SCREENSHOTS: a folder for pictures)
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { echo "Chromium is missing: install it (Debian: apt-get install chromium), or name it in CHROMIUM"; exit 1; }
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	cd latency-server/browser && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_SERVER="$(CURDIR)/target/$(PROFILE)/latency-server" npm test
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -119,7 +125,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon
@@ -224,6 +230,9 @@ $(VENV)/.spark: .ci/spark.txt $(VENV)/.dev
 
 latency-node/node_modules/.package-lock.json: latency-node/package-lock.json latency-node/package.json
 	cd latency-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+latency-server/browser/node_modules/.package-lock.json: latency-server/browser/package-lock.json latency-server/browser/package.json
+	cd latency-server/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 .env:
 	@umask 077 && $(PYTHON) -c 'import base64, secrets; print("SECRET_KEY=" + base64.b64encode(secrets.token_bytes(32)).decode())' > $@

@@ -155,6 +155,7 @@ impl Visitor {
         };
         let status = error.as_ref().map_or(Status::Ok, |error| error.status);
         let view = View {
+            here: "admin",
             csrf: session.csrf.clone(),
             error: error.map(|error| error.message),
             has_tokens: self.tokens.is_ok(),
@@ -195,6 +196,7 @@ impl<'r> Responder<'r, 'static> for Moved {
 /// What the template gets to see.
 #[derive(Serialize)]
 struct View {
+    here: &'static str,
     csrf: String,
     error: Option<Cow<'static, str>>,
     has_tokens: bool,

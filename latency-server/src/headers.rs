@@ -39,7 +39,6 @@ fn permissions() -> Permission {
     [
         Feature::Accelerometer,
         Feature::Autoplay,
-        Feature::Battery,
         Feature::Displaycapture,
         Feature::EncryptedMedia,
         Feature::Fullscreen,
@@ -54,7 +53,6 @@ fn permissions() -> Permission {
         Feature::ScreenWakeLock,
         Feature::Serial,
         Feature::Usb,
-        Feature::WebShare,
         Feature::XrSpatialTracking,
         Feature::InterestCohort,
     ]

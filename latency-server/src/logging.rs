@@ -67,9 +67,10 @@ struct Lines {
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Rocket calls a request for an unknown path an error, its configuration a warning, and has several lines for
-        // each request: from it, all is detail.
-        let level =
-            if metadata.target().starts_with("rocket") { metadata.level().max(Level::Debug) } else { metadata.level() };
+        // each request: from it, all is detail. Not so from its templates: what they complain of is a fault of ours.
+        let target = metadata.target();
+        let is_rocket = target == "rocket" || target.starts_with("rocket::") || target.starts_with("rocket_http");
+        let level = if is_rocket { metadata.level().max(Level::Debug) } else { metadata.level() };
         level <= self.level || metadata.target() == AUDIT
     }
 

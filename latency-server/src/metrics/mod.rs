@@ -5,6 +5,7 @@
 
 mod exposition;
 mod seen;
+mod summary;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::errors::OWN_CODES;
 use crate::models::{Models, Slot};
 
 pub use seen::{Question, Rows, Seen};
+pub use summary::RouteSummary;
 
 /// The route of requests that no route answers.
 pub const UNMATCHED: &str = "unmatched";

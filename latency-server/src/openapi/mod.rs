@@ -18,7 +18,7 @@ pub use page::TEMPLATE;
 
 /// Attaches the routes.
 pub fn stage() -> AdHoc {
-    AdHoc::on_ignite("openapi", |rocket| async { rocket.mount("/", routes![openapi, page::docs, page::style]) })
+    AdHoc::on_ignite("openapi", |rocket| async { rocket.mount("/", routes![openapi, page::docs]) })
 }
 
 #[get("/openapi.json")]

@@ -58,18 +58,34 @@ pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
         get(
             "/",
             "The page",
-            "A form that predicts between two places; its address can be shared.",
+            "A form that predicts between two places, and judges a measurement; its address can be shared.",
             &[
-                parameter("src", "A place.", &json!({"type": "string"})),
-                parameter("dst", "A place.", &json!({"type": "string"})),
-                parameter("src_access", "How the source is connected.", &json!({"type": "string"})),
-                parameter("dst_access", "How the destination is connected.", &json!({"type": "string"})),
+                text("src", "A place."),
+                text("dst", "A place."),
+                text("src_access", "How the source is connected."),
+                text("dst_access", "How the destination is connected."),
+                text("measured_ms", "A measured RTT in milliseconds."),
             ],
-            {
-                let mut answers = page("The form, with an answer if both places are given.");
-                answers["400"] = page("The form, with what is wrong beside it.")["200"].clone();
-                answers
-            },
+            form("The form, with an answer if both places are given."),
+        ),
+        get(
+            "/regions",
+            "The page of cloud regions",
+            "A form that ranks cloud regions; its address can be shared.",
+            &[
+                text("src", "A place."),
+                text("src_access", "How it is connected."),
+                text("provider", "aws, azure or gcp; all of them if it is empty."),
+                text("budget_ms", "What one measurement should stay within, in milliseconds."),
+            ],
+            form("The form, with the regions in order if a place is given."),
+        ),
+        get(
+            "/status",
+            "The status for people",
+            "Models, their accuracy, and what was counted.",
+            &[],
+            page("The page."),
         ),
     ]
 }
@@ -331,27 +347,39 @@ fn get(path: &'static str, summary: &str, description: &str, parameters: &[Value
     Operation { path, method: "get", description }
 }
 
+/// What may be wrong with any question that has a body.
+const OF_BODIES: [(&str, &str); 4] = [
+    ("400", "The question cannot be understood: its message says what was found and what is allowed."),
+    ("408", "The body comes too slowly."),
+    ("413", "Too many rows or bytes."),
+    ("500", "The server has trouble with its model; its log says which."),
+];
+
+/// What may happen before a route sees its request, or finds its model.
+const OF_ALL: [(&str, &str); 4] = [
+    ("401", "This server wants a token."),
+    ("404", "There is no model of this name."),
+    ("429", "This client asks too often; `Retry-After` says when it may again."),
+    ("503", "The server has as much to do as it takes on, or its model fails."),
+];
+
+/// What is not worth saying of each operation, for people.
+pub fn common() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OF_BODIES.into_iter().chain(OF_ALL)
+}
+
 fn add_failures(responses: &mut Value) {
-    for (status, what) in [
-        ("400", "The question cannot be understood: its message says what was found and what is allowed."),
-        ("408", "The body comes too slowly."),
-        ("413", "Too many rows or bytes."),
-        ("500", "The server has trouble with its model; its log says which."),
-    ] {
-        responses[status] = failure(what);
-    }
+    add(&OF_BODIES, responses);
     add_refusals(responses);
 }
 
-/// What may happen before a route sees its request, or finds its model.
 fn add_refusals(responses: &mut Value) {
-    for (status, what) in [
-        ("401", "This server wants a token."),
-        ("404", "There is no model of this name."),
-        ("429", "This client asks too often; `Retry-After` says when it may again."),
-        ("503", "The server has as much to do as it takes on, or its model fails."),
-    ] {
-        responses[status] = failure(what);
+    add(&OF_ALL, responses);
+}
+
+fn add(failures: &[(&str, &str)], responses: &mut Value) {
+    for (status, what) in failures {
+        responses[*status] = failure(what);
     }
 }
 
@@ -365,6 +393,17 @@ fn page(description: &str) -> Value {
 
 fn text_answer(description: &str) -> Value {
     json!({"200": {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}})
+}
+
+/// A page with a form.
+fn form(description: &str) -> Value {
+    let mut answers = page(description);
+    answers["400"] = page("The form, with what is wrong beside it.")["200"].clone();
+    answers
+}
+
+fn text(name: &str, description: &str) -> Value {
+    parameter(name, description, &json!({"type": "string"}))
 }
 
 fn failure(description: &str) -> Value {

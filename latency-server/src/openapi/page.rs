@@ -2,7 +2,6 @@
 
 use latency_core::ModelTag;
 use rocket::get;
-use rocket::http::{ContentType, Header};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,8 +17,10 @@ pub const TEMPLATE: &str = "docs.html";
 
 #[derive(Serialize)]
 struct View<'a> {
+    here: &'static str,
     operations: Vec<Shown>,
     fields: Vec<Field>,
+    failures: Vec<Status>,
     model: ModelTag<'a>,
     version: &'static str,
 }
@@ -73,30 +74,16 @@ pub fn docs(query: Query, model: Result<Model, Failure>) -> Result<Template, Fai
         }
     });
     let view = View {
+        here: "docs",
         operations: operations::all(&Asked::new(&model)).iter().map(Shown::new).collect(),
         fields: fields.collect(),
+        failures: operations::common()
+            .map(|(status, description)| Status { status: status.to_owned(), description: description.to_owned() })
+            .collect(),
         model: model.model_info().tag(),
         version: env!("CARGO_PKG_VERSION"),
     };
     Ok(Template::render(TEMPLATE, view))
-}
-
-#[get("/static/docs.css")]
-pub fn style() -> (ContentType, Cached) {
-    (
-        ContentType::CSS,
-        Cached {
-            body: include_str!("../../static/docs.css"),
-            cache: Header::new("Cache-Control", "public, max-age=3600"),
-        },
-    )
-}
-
-/// Part of the program.
-#[derive(rocket::Responder)]
-pub struct Cached {
-    body: &'static str,
-    cache: Header<'static>,
 }
 
 impl Shown {
@@ -124,6 +111,9 @@ impl Shown {
             sent,
             answer: (!answer.is_null()).then(|| format!("{answer:#}")),
             statuses: statuses
+                .filter(|(status, found)| {
+                    !operations::common().any(|(common, what)| *status == common && found["description"] == what)
+                })
                 .map(|(status, found)| Status { status: status.clone(), description: text(&found["description"]) })
                 .collect(),
         }

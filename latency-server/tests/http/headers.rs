@@ -19,9 +19,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("cross-origin-resource-policy", "same-origin"),
     (
         "permissions-policy",
-        "camera=(), accelerometer=(), autoplay=(), battery=(), display-capture=(), encrypted-media=(), fullscreen=(), \
+        "camera=(), accelerometer=(), autoplay=(), display-capture=(), encrypted-media=(), fullscreen=(), \
          geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
-         publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=(), \
+         publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=(), \
          interest-cohort=()",
     ),
     ("referrer-policy", "no-referrer"),

@@ -69,6 +69,80 @@ fn a_result() {
 }
 
 #[test]
+fn a_measurement_is_judged() {
+    for (measured, verdict, words) in [
+        ("80", "Suspicious", "80 ms is less than light in fibre needs"),
+        ("230", "Plausible", "230 ms is what such paths show"),
+        ("2000", "Slow", "more than 99 %"),
+        ("10", "Impossible", "light in vacuum"),
+    ] {
+        let (status, page) = get(&format!("/?src=London&dst=Tokyo&measured_ms={measured}"));
+        assert_eq!(status, Status::Ok);
+        let said = between(&page, &format!("<p class=\"verdict {}\">", verdict.to_lowercase()), "</p>");
+        assert!(said.contains(verdict) && said.contains(words), "{said}");
+        assert!(page.contains("<details open"), "{page}");
+        assert!(page.contains(r#"<rect class="measured""#), "{page}");
+    }
+    for wrong in ["x", "-1", "0", "1e999", "NaN"] {
+        let (status, page) = get(&format!("/?src=London&dst=Tokyo&measured_ms={wrong}"));
+        assert_eq!(status, Status::BadRequest, "{wrong}");
+        let error = between(&page, r#"id="measured_ms-error" role="alert">"#, "</p>");
+        assert!(error.contains("allowed: a number"), "{error}");
+        assert!(page.contains("<details open") && !page.contains("<section"), "{page}");
+    }
+    assert!(!get("/?src=London&dst=Tokyo&measured_ms=").1.contains("verdict"));
+}
+
+#[test]
+fn regions_are_ranked() {
+    let (status, page) = get("/regions");
+    assert_eq!(status, Status::Ok);
+    assert!(!page.contains("<section"), "{page}");
+    let (status, page) = get("/regions?src=Madrid&src_access=wifi&provider=aws&budget_ms=80");
+    assert_eq!(status, Status::Ok);
+    let regions: Vec<_> = latency_core::Place::cloud_regions()
+        .filter(|region| region.provider() == Some(latency_core::Provider::Aws))
+        .collect();
+    let row =
+        |region: &latency_core::Place| Row::between("Madrid", &region.to_string()).unwrap().with("src_access", "wifi");
+    let rows: Vec<_> = regions.iter().map(row).collect();
+    let ranked = PREDICTOR.rank_paths(&rows, Some(80.0)).unwrap();
+    let mut rest = page.as_str();
+    for one in &ranked {
+        let name = regions[one.index].to_string().replace(':', ":<wbr>");
+        let name = format!("<th scope=\"row\">{name}<span>");
+        rest = rest.split_once(name.as_str()).unwrap_or_else(|| panic!("{name} is not in {rest}")).1;
+    }
+    assert!(!page.contains("europe-southwest1<span>"), "{page}");
+    assert!(page.contains(&format!("{} more regions", ranked.len() - 15)), "{page}");
+    assert!(page.contains("<th scope=\"col\">Within</th>") && !get("/regions?src=Madrid").1.contains("Within"));
+
+    for (path, id) in [
+        ("/regions?src=Springfield", "src-error"),
+        ("/regions?src=", "src-error"),
+        ("/regions?src=Madrid&src_access=telepathy", "src_access-error"),
+        ("/regions?src=Madrid&budget_ms=x", "budget_ms-error"),
+        ("/regions?src=Madrid&budget_ms=-1", "budget_ms-error"),
+    ] {
+        let (status, page) = get(path);
+        assert_eq!(status, Status::BadRequest, "{path}");
+        assert!(page.contains(&format!("id=\"{id}\" role=\"alert\"")), "{page}");
+    }
+    assert_eq!(get("/regions?src=Madrid&provider=ibm").0, Status::BadRequest);
+}
+
+#[test]
+fn the_status_shows_models_and_traffic() {
+    assert_eq!(local().post("/predict").body(r#"{"src": "London", "dst": "Tokyo"}"#).dispatch().status(), Status::Ok);
+    let (status, page) = get("/status");
+    assert_eq!(status, Status::Ok);
+    assert!(page.contains(&PREDICTOR.model_info().version), "{page}");
+    assert!(page.contains("WonderNetwork 2020") && page.contains("Share within 20 %"), "{page}");
+    let row = between(&page, "<code>&#x2F;predict</code></th>", "</tr>");
+    assert!(row.starts_with("<td>") && (row.contains("µs</td>") || row.contains("ms</td>")), "{row}");
+}
+
+#[test]
 fn warnings_are_in_words() {
     let (status, page) = get("/?src=89,0&dst=Tokyo");
     assert_eq!(status, Status::Ok);
@@ -117,7 +191,7 @@ fn hostile_input_stays_text() {
         let (status, page) = get(&path);
         assert_eq!(status, Status::BadRequest);
         assert!(page.contains("&lt;script&gt;"), "{page}");
-        assert!(!page.contains("<script"), "{page}");
+        assert_eq!(page.matches("<script").count(), 1, "{page}");
     }
     // Bytes that are no UTF-8, and far too long a name.
     assert_eq!(get("/?src=%ff%fe&dst=Tokyo").0, Status::BadRequest);
@@ -126,9 +200,20 @@ fn hostile_input_stays_text() {
 
 #[test]
 fn the_page_keeps_to_its_content_security_policy() {
-    for path in ["/", "/?src=London&dst=Tokyo", "/?src=x&dst=y"] {
+    for path in [
+        "/",
+        "/?src=London&dst=Tokyo&measured_ms=80",
+        "/?src=x&dst=y",
+        "/regions",
+        "/regions?src=Madrid&budget_ms=30",
+        "/status",
+        "/docs",
+        "/admin",
+    ] {
         let (_, page) = get(path);
-        for inline in ["style=", "<style", "<script", " onclick", " onload", "javascript:"] {
+        let page = page.replace(r#"<script src="/static/page.js" defer></script>"#, "");
+        for inline in ["style=", "<style", "<script", " onclick", " onload", "javascript:", "src=\"http", "href=\"http"]
+        {
             assert!(!page.contains(inline), "{inline} in {page}");
         }
     }
@@ -137,8 +222,13 @@ fn the_page_keeps_to_its_content_security_policy() {
 #[test]
 fn the_files_of_the_page() {
     let (_, page) = get("/");
-    for (path, kind) in [("/static/page.css", ContentType::CSS), ("/static/icon.svg", ContentType::SVG)] {
-        assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+    for (path, kind) in [
+        ("/static/page.css", ContentType::CSS),
+        ("/static/page.js", ContentType::JavaScript),
+        ("/static/icon.svg", ContentType::SVG),
+        ("/static/world.svg", ContentType::SVG),
+    ] {
+        assert!(page.contains(&format!("\"{path}\"")), "{page}");
         let response = local().get(path).dispatch();
         assert_eq!((response.status(), response.content_type()), (Status::Ok, Some(kind)));
         assert!(response.into_string().unwrap().len() > 100);

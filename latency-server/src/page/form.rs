@@ -1,0 +1,119 @@
+//! The parts of forms that ask for ends of a path.
+
+use latency_core::schema::FieldKind;
+use latency_core::{Place, Predictor, Row};
+use serde::Serialize;
+
+use super::words::{Piece, pieces};
+use crate::errors::Failure;
+
+/// One end of a path, as it stands in the form.
+#[derive(Serialize)]
+pub struct End<'a> {
+    pub name: &'static str,
+    label: &'static str,
+    placeholder: &'static str,
+    pub value: &'a str,
+    pub error: Option<Vec<Piece>>,
+    pub access: Option<Access<'a>>,
+}
+
+/// The choice of access technology at one end, for models that have such a field.
+#[derive(Serialize)]
+pub struct Access<'a> {
+    pub value: &'a str,
+    options: Vec<Choice<'a>>,
+    pub error: Option<Vec<Piece>>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    value: &'a str,
+    label: &'a str,
+}
+
+impl<'a> End<'a> {
+    pub fn src(value: Option<&'a str>, access: Option<&'a str>, predictor: &'a Predictor) -> Self {
+        Self::new("src", "From", "London", value, access, predictor)
+    }
+
+    pub fn dst(value: Option<&'a str>, access: Option<&'a str>, predictor: &'a Predictor) -> Self {
+        Self::new("dst", "To", "Tokyo", value, access, predictor)
+    }
+
+    fn new(
+        name: &'static str,
+        label: &'static str,
+        placeholder: &'static str,
+        value: Option<&'a str>,
+        access: Option<&'a str>,
+        predictor: &'a Predictor,
+    ) -> Self {
+        let access = match predictor.schema().field(&format!("{name}_access")).map(|field| &field.kind) {
+            Some(FieldKind::Category { categories, .. }) => Some(Access {
+                value: access.unwrap_or_default(),
+                options: categories.iter().map(|word| Choice { value: word, label: access_label(word) }).collect(),
+                error: None,
+            }),
+            _ => None,
+        };
+        Self { name, label, placeholder, value: value.unwrap_or_default(), error: None, access }
+    }
+
+    /// The place that is meant, or an error beside its field.
+    pub fn place(&mut self) -> Option<Place> {
+        Place::find(self.value).map_err(|error| self.error = Some(pieces(error.message()))).ok()
+    }
+
+    /// Adds what is chosen beside the place.
+    pub fn describe(&self, row: Row) -> Row {
+        match self.access.as_ref().map(|access| access.value).filter(|value| !value.is_empty()) {
+            Some(access) => row.with(format!("{}_access", self.name), access),
+            None => row,
+        }
+    }
+
+    /// Puts this failure beside the field that it is about, if that is one of this end's.
+    pub fn take(&mut self, failure: &Failure) -> bool {
+        let field = failure.field.as_deref().unwrap_or_default();
+        // The words of the server's own troubles belong to no field.
+        if failure.status.code >= 500 || !field.starts_with(self.name) {
+            return false;
+        }
+        let error = Some(pieces(&failure.message));
+        match &mut self.access {
+            Some(access) if field.ends_with("access") => access.error = error,
+            _ => self.error = error,
+        }
+        true
+    }
+}
+
+fn access_label(word: &str) -> &str {
+    match word {
+        "server" => "Server in a data centre",
+        "wired" => "Wired",
+        "wifi" => "Wi-Fi",
+        "cellular" => "Mobile network",
+        "starlink" => "Starlink",
+        "residential" => "Home, kind not known",
+        word => word,
+    }
+}
+
+/// What text fields propose in browsers without scripts: the cloud regions.
+#[derive(Serialize)]
+pub struct Suggestions(Vec<Suggestion>);
+
+#[derive(Serialize)]
+struct Suggestion {
+    value: String,
+    label: String,
+}
+
+impl Suggestions {
+    pub fn new() -> Self {
+        let suggestion = |place: Place| Suggestion { value: place.to_string(), label: place.name.into_owned() };
+        Self(Place::cloud_regions().map(suggestion).collect())
+    }
+}

@@ -91,6 +91,11 @@ proxy: $(VENV)/.onnxruntime ## Try the server behind nginx: half heads and bodie
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/proxy/check target/$(PROFILE)/latency-server
 
+.PHONY: registry
+registry: wheel ## Try the server with a model from a real MLflow registry: promote, roll back, tamper, stop MLflow
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/registry/check target/$(PROFILE)/latency-server
+
 .PHONY: browser
 browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Open every page of the server in Chromium: scripts, axe-core (LATENCY_SCREENSHOTS: a folder for pictures)
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { echo "Chromium is missing: install it (Debian: apt-get install chromium), or name it in CHROMIUM"; exit 1; }
@@ -125,7 +130,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon

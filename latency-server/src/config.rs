@@ -22,7 +22,8 @@ use crate::cors::AllowedOrigin;
 use crate::gate::RequireToken;
 use crate::limits;
 use crate::logging::LogFormat;
-use crate::models::{Models, Source};
+use crate::models::registry::{Credentials, Registry};
+use crate::models::{Models, Options, Source};
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
@@ -50,14 +51,52 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "LATENCY_MODEL",
         purpose: "the model to serve",
-        allowed: "path of an .onnx file written by `latency train`",
+        allowed: "path of an .onnx file written by `latency train`, or models:/NAME@ALIAS or models:/NAME/VERSION of an \
+                  MLflow registry",
         default: "the bundled model",
     },
     Variable {
         name: "LATENCY_MODELS",
         purpose: "more models, which requests ask by `?model=name`",
-        allowed: "name=path, separated by commas; names of letters, digits, `-`, `_` and `.`",
+        allowed: "name=path or name=models:/…, separated by commas; names of letters, digits, `-`, `_` and `.`",
         default: "none",
+    },
+    Variable {
+        name: "MLFLOW_TRACKING_URI",
+        purpose: "the MLflow server whose registry `models:/…` means",
+        allowed: "an http:// or https:// address; MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or \
+                  MLFLOW_TRACKING_TOKEN, if it wants them",
+        default: "none",
+    },
+    Variable {
+        name: "MLFLOW_TRACKING_USERNAME",
+        purpose: "the name for that server",
+        allowed: "any text, with MLFLOW_TRACKING_PASSWORD",
+        default: "none",
+    },
+    Variable {
+        name: "MLFLOW_TRACKING_PASSWORD",
+        purpose: "the password for that server",
+        allowed: "any text, with MLFLOW_TRACKING_USERNAME",
+        default: "none",
+    },
+    Variable {
+        name: "MLFLOW_TRACKING_TOKEN",
+        purpose: "a bearer token for that server",
+        allowed: "any text",
+        default: "none",
+    },
+    Variable {
+        name: "LATENCY_REGISTRY_POLL",
+        purpose: "how often the registry is asked for another version, in seconds",
+        allowed: "1 to 86400, or off",
+        default: "30",
+    },
+    Variable {
+        name: "LATENCY_CACHE",
+        purpose: "where files from the registry are kept, so that the server starts when MLflow is down",
+        allowed: "path of a folder",
+        default: "latency-predictor in XDG_CACHE_HOME, or in ~/.cache",
     },
     Variable {
         name: "LATENCY_ADDRESS",
@@ -203,10 +242,12 @@ const SECRET_CURE: &str =
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The model file; none for the bundled model.
-    pub model: Option<PathBuf>,
-    /// More models: names and files.
-    pub models: Vec<(String, PathBuf)>,
+    /// Where the model comes from.
+    pub model: Source,
+    /// More models: their names, and where they come from.
+    pub models: Vec<(String, Source)>,
+    /// How often registries are asked for another version; none for never.
+    pub registry_poll: Option<Duration>,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port to listen on; 0 for any free one.
@@ -244,8 +285,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            model: None,
+            model: Source::Bundled,
             models: Vec::new(),
+            registry_poll: Some(Duration::from_secs(30)),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
@@ -306,8 +348,9 @@ impl Config {
         let tokens = variables.path("LATENCY_TOKENS_FILE").map(Tokens::open).transpose();
         let tokens = tokens.map_err(|message| ConfigError::new("LATENCY_TOKENS_FILE", message))?;
         Ok(Self {
-            model: variables.path("LATENCY_MODEL"),
+            model: variables.model()?,
             models: variables.models()?,
+            registry_poll: variables.registry_poll(default.registry_poll)?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -342,16 +385,14 @@ impl Config {
     /// # Errors
     /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build), and a name that two models would have.
     pub fn load_models(&self) -> latency_core::Result<Models> {
-        let source = self.model.clone().map_or(Source::Bundled, Source::File);
-        let predictor = source.load_with(self.sessions, self.ort_library.as_deref())?;
-        let mut models = Models::new(predictor, source, self.sessions);
-        for (name, path) in &self.models {
+        let options = Options { sessions: self.sessions, library: self.ort_library.as_deref() };
+        let mut models = Models::new(self.model.load_first(options)?, self.model.clone(), self.sessions);
+        for (name, source) in &self.models {
             if models.slot(name).is_some() {
                 let message = format!("found the name {name:?}, which another model has; allowed: each name once");
                 return Err(Error::new(ErrorKind::InvalidField, message).with_field("LATENCY_MODELS"));
             }
-            let source = Source::File(path.clone());
-            models = models.with(name, source.load(self.sessions)?, source);
+            models = models.with(name, source.load_first(options)?, source.clone());
         }
         Ok(models)
     }
@@ -393,14 +434,88 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
         (self.0)(name).map(PathBuf::from)
     }
 
-    fn models(&self) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+    fn model(&self) -> Result<Source, ConfigError> {
+        let name = "LATENCY_MODEL";
+        // A path need not be UTF-8.
+        match self.path(name) {
+            None => Ok(Source::Bundled),
+            Some(path) => match path.to_str().filter(|text| text.starts_with("models:")) {
+                None => Ok(Source::File(path)),
+                Some(uri) => self.registered(name, uri),
+            },
+        }
+    }
+
+    fn models(&self) -> Result<Vec<(String, Source)>, ConfigError> {
         let name = "LATENCY_MODELS";
         let models = self.list(name, named_model)?;
         let mut names = BTreeSet::new();
-        match models.iter().find(|(model, _)| !names.insert(model)) {
-            Some((twice, _)) => Err(ConfigError::new(name, format!("found {twice:?} twice; allowed: each name once"))),
-            None => Ok(models),
+        if let Some((twice, _)) = models.iter().find(|(model, _)| !names.insert(model)) {
+            return Err(ConfigError::new(name, format!("found {twice:?} twice; allowed: each name once")));
         }
+        let source = |place: String| {
+            if place.starts_with("models:") { self.registered(name, &place) } else { Ok(Source::File(place.into())) }
+        };
+        models.into_iter().map(|(model, place)| Ok((model, source(place)?))).collect()
+    }
+
+    /// A model of a registry, `models:/…`.
+    fn registered(&self, name: &str, uri: &str) -> Result<Source, ConfigError> {
+        let uri = uri.parse().map_err(|()| {
+            let message = format!("found {uri:?}; allowed: models:/NAME@ALIAS, models:/NAME/VERSION");
+            ConfigError::new(name, message)
+        })?;
+        let server = "MLFLOW_TRACKING_URI";
+        let address = self.text(server)?.ok_or_else(|| {
+            ConfigError::new(server, format!("found none; allowed: {}, since {name} is {uri}", allowed(server)))
+        })?;
+        let address = address.trim();
+        let after_scheme = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+        match after_scheme {
+            Some(rest) if rest.split('/').next().is_some_and(|host| !host.is_empty() && !host.contains('@')) => {}
+            // Not shown: it may hold a password.
+            Some(_) => {
+                let message =
+                    format!("found an address with a name in it, or without a host; allowed: {}", allowed(server));
+                return Err(ConfigError::new(server, message));
+            }
+            None => {
+                return Err(ConfigError::new(server, format!("found another scheme; allowed: {}", allowed(server))));
+            }
+        }
+        let [user, password, token] = ["MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"]
+            .map(|name| self.text(name));
+        let credentials = match (user?, password?, token?) {
+            (Some(user), Some(password), _) => Credentials::Basic(user, password),
+            (None, None, Some(token)) => Credentials::Token(token),
+            (None, None, None) => Credentials::None,
+            (user, ..) => {
+                let missing = if user.is_none() { "MLFLOW_TRACKING_USERNAME" } else { "MLFLOW_TRACKING_PASSWORD" };
+                return Err(ConfigError::new(missing, format!("found none; allowed: {}", allowed(missing))));
+            }
+        };
+        let cache = self.cache()?;
+        Ok(Source::Registry(Registry { uri, server: address.to_owned(), credentials, cache }))
+    }
+
+    fn cache(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(folder) = self.path("LATENCY_CACHE") {
+            return Ok(folder);
+        }
+        let folder = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+        folder.map(|folder| folder.join("latency-predictor")).ok_or_else(|| {
+            ConfigError::new("LATENCY_CACHE", "found none, and no home folder; allowed: path of a folder")
+        })
+    }
+
+    fn registry_poll(&self, default: Option<Duration>) -> Result<Option<Duration>, ConfigError> {
+        let name = "LATENCY_REGISTRY_POLL";
+        if self.text(name)?.is_some_and(|text| text.trim() == "off") {
+            return Ok(None);
+        }
+        let seconds = self.parse(name, |seconds| (1..=86_400).contains(seconds))?;
+        Ok(seconds.map(Duration::from_secs).or(default))
     }
 
     fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {
@@ -474,11 +589,11 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
 }
 
 /// `name=path`.
-fn named_model(part: &str) -> Option<(String, PathBuf)> {
+fn named_model(part: &str) -> Option<(String, String)> {
     let (name, path) = part.split_once('=')?;
     let (name, path) = (name.trim(), path.trim());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (!name.is_empty() && name.bytes().all(fits) && !path.is_empty()).then(|| (name.to_owned(), path.into()))
+    (!name.is_empty() && name.bytes().all(fits) && !path.is_empty()).then(|| (name.to_owned(), path.to_owned()))
 }
 
 fn allowed(name: &str) -> &'static str {

@@ -74,5 +74,6 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(openapi::stage())
         .attach(page::stage())
         .attach(reload::stage())
+        .attach(models::stage(config.registry_poll))
         .attach(admin::stage())
 }

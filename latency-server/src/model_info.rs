@@ -7,7 +7,7 @@ use rocket::{get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
-use crate::models::{Asked, Counts, Reload};
+use crate::models::{Asked, Counts, InRegistry, Reload};
 use crate::rfc3339::rfc3339;
 
 /// Attaches the route.
@@ -23,11 +23,14 @@ struct Info<'a> {
     outputs: Vec<&'static Output>,
     /// Under which name it is served: `?model=`.
     served_as: &'a str,
-    /// Where it is loaded from: `bundled`, `file`.
+    /// Where it is loaded from: `bundled`, `file`, `registry`.
     source: &'static str,
     /// Since when it answers, RFC 3339.
     since: String,
     reloads: Reloads,
+    /// What the registry says, if the model comes from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: Option<InRegistry>,
 }
 
 /// How often it was loaded again, and how the last attempt ended.
@@ -108,5 +111,6 @@ fn model_info(asked: Result<Asked, Failure>) -> Result<Json, Failure> {
         source: slot.source().kind(),
         since: rfc3339(served.since),
         reloads: Reloads { counts, last },
+        registry: slot.in_registry(),
     })
 }

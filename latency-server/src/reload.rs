@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::auth::{Admin, OwnSite};
 use crate::errors::{Failure, Json, json};
 use crate::logging::spawn_blocking;
-use crate::models::{Asked, Reload, ReloadError, Slot};
+use crate::models::{Asked, LoadError, Reload, ReloadError, Slot};
 
 /// Attaches the routes.
 pub fn stage() -> AdHoc {
@@ -64,10 +64,12 @@ pub(crate) async fn reload(slot: Arc<Slot>, by: String) -> Result<Reload, Failur
             "this model is being loaded already; GET /model_info says how that ended",
         ),
         // Whatever is wrong with the file, it is no mistake in the request; the words are in the log.
-        ReloadError::Model(error) => Failure::new(
-            Status::InternalServerError,
-            error.code(),
-            "the model cannot be used, and the one from before goes on; the log says why",
-        ),
+        ReloadError::Load(error) => {
+            let (status, what) = match &error {
+                LoadError::Model(_) => (Status::InternalServerError, "the model cannot be used"),
+                LoadError::Registry(_) => (Status::BadGateway, "the registry does not give the model"),
+            };
+            Failure::new(status, error.code(), format!("{what}, and the one from before goes on; the log says why"))
+        }
     })
 }

@@ -76,7 +76,7 @@ pub fn key(variable: &str) -> String {
 /// Whether a value is never to be shown. What a `_FILE` or `_PATH` names is a secret, where it lies is none.
 #[must_use]
 pub fn is_secret(variable: &str) -> bool {
-    ["SECRET", "PASSWORD"].iter().any(|word| variable.contains(word))
+    ["SECRET", "PASSWORD", "TRACKING_TOKEN"].iter().any(|word| variable.contains(word))
         && !["_FILE", "_PATH"].iter().any(|end| variable.ends_with(end))
 }
 

@@ -69,6 +69,20 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         ),
         &["model"],
     )?;
+    let versions = IntGaugeVec::new(
+        Opts::new(
+            "latency_registry_model_version",
+            "Versions in the registry: `serving` is the one that answers (0: the bundled model), `wanted` the one that is meant.",
+        ),
+        &["model", "which"],
+    )?;
+    let reachable = IntGaugeVec::new(
+        Opts::new(
+            "latency_registry_up",
+            "1 if the registry answered when it was asked last, or was not asked yet; otherwise 0.",
+        ),
+        &["model"],
+    )?;
     for slot in models.slots() {
         let (served, name) = (slot.served(), slot.name());
         let model = served.predictor.model_info();
@@ -84,7 +98,22 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         }
         let failed = attempt.is_some_and(|attempt| attempt.result == ReloadResult::Failed);
         last.with_label_values(&[name]).set(i64::from(!failed));
+        if let Some(found) = slot.in_registry() {
+            for (which, version) in [("serving", found.serving), ("wanted", found.wanted)] {
+                let number = version.and_then(|version| version.parse().ok()).unwrap_or(0);
+                versions.with_label_values(&[name, which]).set(number);
+            }
+            reachable.with_label_values(&[name]).set(i64::from(found.error.is_none()));
+        }
     }
-    let families = [build.collect(), info.collect(), loaded.collect(), sessions.collect(), reloads.collect()];
+    let families = [
+        build.collect(),
+        info.collect(),
+        loaded.collect(),
+        sessions.collect(),
+        reloads.collect(),
+        versions.collect(),
+        reachable.collect(),
+    ];
     Ok(families.into_iter().flatten().chain(last.collect()).collect())
 }

@@ -1,5 +1,7 @@
 //! The models that answer: one by default, others by name. Each can be exchanged while it answers.
 
+mod follow;
+pub mod registry;
 mod reload;
 mod source;
 
@@ -18,8 +20,9 @@ use rocket::request::{self, FromRequest};
 use crate::errors::Failure;
 use crate::metrics::Seen;
 
+pub use follow::{InRegistry, stage};
 pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult};
-pub use source::Source;
+pub use source::{LoadError, Loaded, Options, Source};
 
 /// Every model that is served.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub struct Slot {
     sessions: Option<NonZeroUsize>,
     current: ArcSwap<Served>,
     history: reload::History,
+    followed: follow::Followed,
     seen: Arc<OnceLock<Seen>>,
 }
 
@@ -47,6 +51,8 @@ pub struct Served {
     pub predictor: Predictor,
     /// Since when it answers.
     pub since: SystemTime,
+    /// Its version in the registry, if it came from one.
+    pub version: Option<registry::Version>,
     seen: Arc<OnceLock<Seen>>,
 }
 
@@ -54,16 +60,17 @@ impl Models {
     /// Serves this model by default, under its own name; `source` is where it is loaded from again, with so many
     /// `sessions`, by default one per core.
     #[must_use]
-    pub fn new(predictor: Predictor, source: Source, sessions: Option<NonZeroUsize>) -> Self {
-        let default = predictor.model_info().name.clone();
-        Self { default: default.clone(), slots: BTreeMap::new(), sessions }.with(default, predictor, source)
+    pub fn new(loaded: impl Into<Loaded>, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+        let loaded = loaded.into();
+        let default = loaded.predictor.model_info().name.clone();
+        Self { default: default.clone(), slots: BTreeMap::new(), sessions }.with(default, loaded, source)
     }
 
     /// Serves another model under this name, beside the default one.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, predictor: Predictor, source: Source) -> Self {
+    pub fn with(mut self, name: impl Into<String>, loaded: impl Into<Loaded>, source: Source) -> Self {
         let name = name.into();
-        self.slots.insert(name.clone(), Arc::new(Slot::new(name, predictor, source, self.sessions)));
+        self.slots.insert(name.clone(), Arc::new(Slot::new(name, loaded.into(), source, self.sessions)));
         self
     }
 
@@ -99,10 +106,12 @@ impl Models {
 }
 
 impl Slot {
-    fn new(name: String, predictor: Predictor, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+    fn new(name: String, loaded: Loaded, source: Source, sessions: Option<NonZeroUsize>) -> Self {
         let seen = Arc::default();
-        let current = ArcSwap::from_pointee(Served { predictor, since: SystemTime::now(), seen: Arc::clone(&seen) });
-        Self { name, source, sessions, current, history: reload::History::default(), seen }
+        let Loaded { predictor, version } = loaded;
+        let served = Served { predictor, since: SystemTime::now(), version, seen: Arc::clone(&seen) };
+        let (current, followed) = (ArcSwap::from_pointee(served), follow::Followed::default());
+        Self { name, source, sessions, current, history: reload::History::default(), followed, seen }
     }
 
     /// Its name.

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::{Served, Slot};
+use super::source::{LoadError, Options};
+use super::{Loaded, Served, Slot};
 use crate::logging::AUDIT;
 use crate::rfc3339::rfc3339;
 
@@ -56,8 +57,8 @@ pub struct Counts {
 pub enum ReloadError {
     /// Another one is under way.
     Busy,
-    /// The model cannot be used; the old one goes on.
-    Model(latency_core::Error),
+    /// The model cannot be loaded; the old one goes on.
+    Load(LoadError),
 }
 
 #[derive(Debug, Default)]
@@ -81,12 +82,12 @@ impl Slot {
         let before = self.served();
         let from = before.predictor.model_info();
         // The check by its golden rows, which are predicted as requests will be, is its warm-up.
-        let loaded = self.source().load(self.sessions);
+        let loaded = self.source().load(Options { sessions: self.sessions, library: None });
         let (result, to, error) = match &loaded {
-            Ok(predictor) if predictor.model_info().sha256 == from.sha256 => {
+            Ok(Loaded { predictor, .. }) if predictor.model_info().sha256 == from.sha256 => {
                 (Result::Unchanged, from.version.clone(), None)
             }
-            Ok(predictor) => (Result::Swapped, predictor.model_info().version.clone(), None),
+            Ok(Loaded { predictor, .. }) => (Result::Swapped, predictor.model_info().version.clone(), None),
             Err(error) => (Result::Failed, from.version.clone(), Some(error.code())),
         };
         let reload =
@@ -94,22 +95,27 @@ impl Slot {
         self.history.note(&reload);
         let (name, source) = (self.name(), self.source());
         match loaded {
-            Ok(predictor) if result == Result::Swapped => {
+            Ok(Loaded { predictor, version }) if result == Result::Swapped => {
                 if let Some(seen) = before.seen() {
                     seen.expect(predictor.schema());
                 }
                 let seen = Arc::clone(&self.seen);
-                self.current.store(Arc::new(Served { predictor, since: SystemTime::now(), seen }));
+                self.current.store(Arc::new(Served { predictor, since: SystemTime::now(), version, seen }));
                 log::warn!(target: AUDIT, "model {name}: swapped {} for {} from {source}, by {by}", reload.from, reload.to);
                 Ok(reload)
             }
-            Ok(_) => {
+            Ok(Loaded { version, .. }) => {
+                // The same file may have become another version.
+                if version != before.version {
+                    let (predictor, seen) = (before.predictor.clone(), Arc::clone(&self.seen));
+                    self.current.store(Arc::new(Served { predictor, since: before.since, version, seen }));
+                }
                 log::warn!(target: AUDIT, "model {name}: {} is unchanged in {source}, by {by}", reload.to);
                 Ok(reload)
             }
             Err(error) => {
                 log::error!(target: AUDIT, "model {name}: {} goes on, {source} cannot be used, by {by}: {error:?}", reload.to);
-                Err(ReloadError::Model(error))
+                Err(ReloadError::Load(error))
             }
         }
     }

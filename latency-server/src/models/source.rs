@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use latency_core::Predictor;
 
+use super::registry::{Registry, RegistryError, Version};
+
 /// Where a model is loaded from, at the start and whenever it is loaded again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -13,34 +15,95 @@ pub enum Source {
     Bundled,
     /// A file that `latency train` wrote.
     File(PathBuf),
+    /// A version of a registered model.
+    Registry(Registry),
+}
+
+/// A model that was loaded and checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The model.
+    pub predictor: Predictor,
+    /// Its version in the registry, if it came from one.
+    pub version: Option<Version>,
+}
+
+impl From<Predictor> for Loaded {
+    fn from(predictor: Predictor) -> Self {
+        Self { predictor, version: None }
+    }
+}
+
+/// Why a model cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] latency_core::Error),
+    /// The registry does not give it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl LoadError {
+    /// The code that callers see.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Model(error) => error.code(),
+            Self::Registry(error) => error.code(),
+        }
+    }
+}
+
+/// How a model is loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// How many predictions can run at the same time; none for one per core.
+    pub sessions: Option<NonZeroUsize>,
+    /// The file of ONNX Runtime, which the process keeps from the first load on.
+    pub library: Option<&'a Path>,
 }
 
 impl Source {
     /// Loads it, and checks it against the golden rows that it holds.
     ///
     /// # Errors
-    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
-    pub fn load(&self, sessions: Option<NonZeroUsize>) -> latency_core::Result<Predictor> {
-        self.load_with(sessions, None)
+    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build), and of a registry.
+    pub fn load(&self, options: Options<'_>) -> Result<Loaded, LoadError> {
+        match self {
+            Self::Bundled => Ok(Loaded { predictor: build(None, options)?, version: None }),
+            Self::File(path) => Ok(Loaded { predictor: build(Some(path), options)?, version: None }),
+            Self::Registry(registry) => {
+                let version = registry.wanted()?;
+                let path = registry.fetch(&version)?;
+                let predictor = build(Some(&path), options)?;
+                registry.keep(&version);
+                Ok(Loaded { predictor, version: Some(version) })
+            }
+        }
     }
 
-    /// As [`load`](Self::load), with this file of ONNX Runtime, which the process keeps from the first load on.
-    pub(crate) fn load_with(
-        &self,
-        sessions: Option<NonZeroUsize>,
-        library: Option<&Path>,
-    ) -> latency_core::Result<Predictor> {
-        let mut builder = Predictor::builder();
-        if let Self::File(path) = self {
-            builder = builder.file(path);
+    /// As [`load`](Self::load) when the server starts: a registry that gives no model is no reason not to. The version
+    /// that was good last answers then, or the bundled model, until the registry gives one.
+    ///
+    /// # Errors
+    /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build).
+    pub fn load_first(&self, options: Options<'_>) -> latency_core::Result<Loaded> {
+        let Self::Registry(registry) = self else {
+            let file = if let Self::File(path) = self { Some(path.as_path()) } else { None };
+            return Ok(Loaded { predictor: build(file, options)?, version: None });
+        };
+        let error = match self.load(options) {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) => error,
+        };
+        if let Some((version, path)) = registry.kept() {
+            log::warn!("{}: {error}; version {}, which was good last, answers", registry.uri, version.version);
+            return Ok(Loaded { predictor: build(Some(&path), options)?, version: Some(version) });
         }
-        if let Some(library) = library {
-            builder = builder.library(library);
-        }
-        if let Some(sessions) = sessions {
-            builder = builder.sessions(sessions.get());
-        }
-        builder.build()
+        log::warn!("{}: {error}; the bundled model answers until there is one", registry.uri);
+        Ok(Loaded { predictor: build(None, options)?, version: None })
     }
 
     /// What kind of place it is, for those who may not know paths of this machine.
@@ -49,8 +112,23 @@ impl Source {
         match self {
             Self::Bundled => "bundled",
             Self::File(_) => "file",
+            Self::Registry(_) => "registry",
         }
     }
+}
+
+fn build(file: Option<&Path>, options: Options<'_>) -> latency_core::Result<Predictor> {
+    let mut builder = Predictor::builder();
+    if let Some(path) = file {
+        builder = builder.file(path);
+    }
+    if let Some(library) = options.library {
+        builder = builder.library(library);
+    }
+    if let Some(sessions) = options.sessions {
+        builder = builder.sessions(sessions.get());
+    }
+    builder.build()
 }
 
 impl fmt::Display for Source {
@@ -58,6 +136,7 @@ impl fmt::Display for Source {
         match self {
             Self::Bundled => f.write_str("the bundled model"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Registry(registry) => write!(f, "{}", registry.uri),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::common::{Server, client, config, json, local, predict};
 use latency_core::ErrorKind;
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::http::{Header, Method, Status};
 use rocket::local::blocking::Client;
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ fn a_bad_row_alone() {
 #[test]
 fn every_kind_of_error_that_can_arise_is_caused_here() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
-    let config = Config { model: Some(own), ..config() };
+    let config = Config { model: Source::File(own), ..config() };
     let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     let mut caused: BTreeSet<_> = ROWS.iter().map(|(_, code, ..)| *code).collect();
     for (body, status, code, words) in [

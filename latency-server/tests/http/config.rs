@@ -9,6 +9,7 @@ use crate::common::program::{KEY, Program, run};
 use latency_server::arguments::Arguments;
 use latency_server::config::{VARIABLES, Variable};
 use latency_server::logging::LogFormat;
+use latency_server::models::Source;
 use latency_server::settings::{self, Origin};
 use latency_server::{Config, ConfigError, Models, Settings};
 
@@ -24,7 +25,7 @@ fn without_variables_the_defaults_hold() {
     {
         let config = read(variables, false).unwrap();
         assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "127.0.0.1:5000");
-        assert_eq!((config.model, config.sessions, config.secret_key), (None, None, None));
+        assert_eq!((config.model, config.sessions, config.secret_key), (Source::Bundled, None, None));
         assert_eq!(config.max_body_bytes, 64 * 1024 * 1024);
         assert_eq!((config.log_level, config.log_format), (log::LevelFilter::Warn, LogFormat::Text));
         assert_eq!((config.drain.as_secs(), config.grace_seconds, config.ort_library), (5, 10, None));
@@ -62,9 +63,9 @@ fn variables_are_read() {
     assert_eq!((limits.concurrency, limits.body_timeout.as_secs()), (Some(7), 5));
     assert_eq!((limits.rate.unwrap().get(), limits.burst.unwrap().get()), (100, 200));
     assert_eq!(read(&[("LATENCY_RATE_LIMIT", "off")], false).unwrap().limits.rate, None);
-    assert_eq!(config.model.as_deref(), Some(Path::new("/models/own.onnx")));
+    assert_eq!(config.model, Source::File("/models/own.onnx".into()));
     let models = [("edge", "/models/edge.onnx"), ("own-2", "/models/a=b.onnx")];
-    assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), path.into())));
+    assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), Source::File(path.into()))));
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));
@@ -267,7 +268,7 @@ fn flags_win_over_the_environment_over_dot_env_over_the_file_over_the_defaults()
 #[test]
 fn the_file_is_strict() {
     for (file, words) in [
-        ("prot = 80", "found the key `prot` (did you mean `port`?); allowed: model, models, address, port, "),
+        ("prot = 80", "found the key `prot` (did you mean `port`?); allowed: model, models, mlflow_tracking_uri, "),
         ("LATENCY_PORT = 80", "found the key `LATENCY_PORT` (did you mean `port`?"),
         ("max-body-bytes = 1024", "did you mean `max_body_bytes`?"),
         ("config = \"other.toml\"", "found the key `config`"),
@@ -376,7 +377,9 @@ fn the_documents_list_every_variable() {
     let guide = document("docs/server.md");
     let rows: Vec<_> = guide
         .lines()
-        .filter(|line| ["LATENCY_", "SECRET_", "ROCKET_"].iter().any(|start| line.starts_with(&format!("| `{start}"))))
+        .filter(|line| {
+            ["LATENCY_", "MLFLOW_", "SECRET_", "ROCKET_"].iter().any(|start| line.starts_with(&format!("| `{start}")))
+        })
         .collect();
     let expected: Vec<_> = VARIABLES
         .iter()
@@ -403,10 +406,56 @@ fn no_model_takes_the_place_of_another() {
     let error = read(&[("LATENCY_MODELS", "edge=/a.onnx,edge=/b.onnx")], false).unwrap_err();
     assert_eq!(error.to_string(), "LATENCY_MODELS: found \"edge\" twice; allowed: each name once");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/latency.onnx");
-    let config = |name: &str| Config { models: vec![(name.to_owned(), path.into())], ..Config::default() };
+    let config =
+        |name: &str| Config { models: vec![(name.to_owned(), Source::File(path.into()))], ..Config::default() };
     let names = |models: &Models| models.slots().map(|slot| slot.name().to_owned()).collect::<Vec<_>>();
     assert_eq!(names(&config("edge").load_models().unwrap()), ["edge", "latency"]);
     let error = config("latency").load_models().unwrap_err();
     assert_eq!(error.field(), Some("LATENCY_MODELS"));
     assert!(error.message().contains("found the name \"latency\", which another model has"), "{error}");
+}
+
+#[test]
+fn models_of_a_registry() {
+    let read = |variables: &[(&str, &str)]| {
+        Config::from_lookup(
+            |name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into()),
+            false,
+        )
+    };
+    let server = ("MLFLOW_TRACKING_URI", "http://mlflow:5001/");
+    let config = read(&[
+        ("LATENCY_MODEL", "models:/latency@champion"),
+        ("LATENCY_MODELS", "old=models:/latency/3, own=/models/own.onnx"),
+        ("LATENCY_CACHE", "/cache"),
+        ("LATENCY_REGISTRY_POLL", "5"),
+        ("MLFLOW_TRACKING_TOKEN", "hush"),
+        server,
+    ])
+    .unwrap();
+    let Source::Registry(registry) = &config.model else { panic!("{:?}", config.model) };
+    assert_eq!(
+        (registry.uri.to_string().as_str(), registry.cache.to_str()),
+        ("models:/latency@champion", Some("/cache"))
+    );
+    assert_eq!(config.models[0].1.to_string(), "models:/latency/3");
+    assert_eq!(config.models[1].1, Source::File("/models/own.onnx".into()));
+    assert_eq!(config.registry_poll, Some(std::time::Duration::from_secs(5)));
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+    assert_eq!(read(&[("LATENCY_REGISTRY_POLL", "off")]).unwrap().registry_poll, None);
+
+    let champion = ("LATENCY_MODEL", "models:/latency@champion");
+    for (variables, variable, words) in [
+        (vec![champion], "MLFLOW_TRACKING_URI", "found none"),
+        (vec![("LATENCY_MODEL", "models:/latency"), server], "LATENCY_MODEL", "models:/NAME@ALIAS"),
+        (vec![("LATENCY_MODELS", "a=models:/b/c"), server], "LATENCY_MODELS", "found \"models:/b/c\""),
+        (vec![champion, ("MLFLOW_TRACKING_URI", "sqlite:///x.db")], "MLFLOW_TRACKING_URI", "another scheme"),
+        (vec![champion, ("MLFLOW_TRACKING_URI", "http://me:hush@mlflow")], "MLFLOW_TRACKING_URI", "a name in it"),
+        (vec![champion, server, ("MLFLOW_TRACKING_USERNAME", "me")], "MLFLOW_TRACKING_PASSWORD", "found none"),
+        (vec![("LATENCY_REGISTRY_POLL", "0")], "LATENCY_REGISTRY_POLL", "1 to 86400"),
+    ] {
+        let error = read(&variables).unwrap_err();
+        assert_eq!(error.variable, variable, "{error}");
+        assert!(error.message.contains(words) && !error.message.contains("hush"), "{error}");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::common::{PREDICTOR, config, json, local};
 use latency_core::{Endpoint, Place};
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::local::blocking::Client;
 use serde_json::{Value, json};
 
@@ -384,7 +385,7 @@ fn a_thousand_candidates_are_ranked_and_none_are_no_error() {
 #[test]
 fn models_that_know_no_places_cannot_decide() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
-    let config = Config { models: vec![("own".to_owned(), own)], ..config() };
+    let config = Config { models: vec![("own".to_owned(), Source::File(own))], ..config() };
     let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     for (path, body) in [
         ("/judge?model=own", json!({"hops": 3, "link": "fibre", "measured_ms": 5})),

@@ -19,6 +19,7 @@ mod openapi;
 mod options;
 mod page;
 mod places;
+mod registry;
 mod reload;
 #[cfg(unix)]
 mod stopping;

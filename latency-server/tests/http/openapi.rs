@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::common::{PREDICTOR, config, json, local};
 use jsonschema::Validator;
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::http::{ContentType, Header, Method, Status};
 use rocket::local::blocking::Client;
 use serde_json::{Value, json};
@@ -140,7 +141,7 @@ fn options_have_the_forms_that_are_named() {
 /// A model with fields of its own, beside the bundled one.
 fn own() -> Client {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
-    let config = Config { models: vec![("own".to_owned(), own)], ..config() };
+    let config = Config { models: vec![("own".to_owned(), Source::File(own))], ..config() };
     Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap()
 }
 

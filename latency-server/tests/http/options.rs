@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::common::{PREDICTOR, config, json, local};
 use latency_core::Row;
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::local::blocking::Client;
 use serde_json::{Value, json};
 
@@ -100,7 +101,7 @@ fn after_a_hundred_misspelt_names_near_ones_are_not_looked_for() {
 /// A model without coordinates, beside the bundled one.
 fn own() -> Client {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
-    let config = Config { models: vec![("own".to_owned(), own)], ..config() };
+    let config = Config { models: vec![("own".to_owned(), Source::File(own))], ..config() };
     Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap()
 }
 

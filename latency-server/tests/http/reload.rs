@@ -7,7 +7,7 @@ use std::{fs, thread};
 
 use crate::common::{Connection, Server, TokenFile, config, json};
 use latency_server::Config;
-use latency_server::models::{Models, Source};
+use latency_server::models::{Models, Options, Source};
 use rocket::local::blocking::Client;
 
 const ROW: &str = r#"{"src": "London", "dst": "Tokyo"}"#;
@@ -15,7 +15,7 @@ const ROW: &str = r#"{"src": "London", "dst": "Tokyo"}"#;
 fn from_file(path: &Path) -> Models {
     crate::common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
-    Models::new(source.load(None).unwrap(), source, None)
+    Models::new(source.load(Options::default()).unwrap(), source, None)
 }
 
 fn reload(connection: &mut Connection, token: &str) -> (u16, serde_json::Value) {
@@ -121,7 +121,7 @@ fn the_model_that_is_named_is_loaded_and_no_other() {
     let models = from_file(&paths[0]);
     crate::common::write_variant(&paths[1], 0);
     let source = Source::File(paths[1].clone());
-    let models = models.with("two", source.load(None).unwrap(), source);
+    let models = models.with("two", source.load(Options::default()).unwrap(), source);
     let client =
         Client::untracked(latency_server::rocket(&Config { tokens: Some(file.tokens()), ..config() }, models)).unwrap();
     for path in &paths {

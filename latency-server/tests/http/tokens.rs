@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::{TokenFile, client, config, json};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
-use latency_server::models::{Models, Source};
+use latency_server::models::{Models, Options, Source};
 use rocket::http::Header;
 use rocket::local::blocking::{Client, LocalResponse};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 fn with_file(path: &Path, config: &Config) -> Client {
     crate::common::write_variant(path, 0);
     let source = Source::File(path.to_owned());
-    let models = Models::new(source.load(None).unwrap(), source, None);
+    let models = Models::new(source.load(Options::default()).unwrap(), source, None);
     Client::untracked(latency_server::rocket(config, models)).unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use latency_core::Predictor;
 use latency_server::Config;
-use latency_server::models::{Models, Source};
+use latency_server::models::{Models, Options, Source};
 use latency_server::tokens::{self, Scopes, Tokens};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
@@ -19,7 +19,7 @@ use rocket::tokio::runtime::Runtime;
 use serde_json::Value;
 
 pub static PREDICTOR: LazyLock<Predictor> =
-    LazyLock::new(|| Source::Bundled.load(None).expect("the bundled model loads"));
+    LazyLock::new(|| Source::Bundled.load(Options::default()).expect("the bundled model loads").predictor);
 
 thread_local! {
     static CLIENT: &'static Client = Box::leak(Box::new(client(&config())));

@@ -93,7 +93,7 @@ pub fn kind(text: &str) -> &'static str {
 }
 
 /// The keys of an object, each as often as it stands there.
-struct Keys<'a>(Vec<(String, &'a RawValue)>);
+pub struct Keys<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -7,7 +7,7 @@
 mod format;
 mod intake;
 mod lines;
-mod table;
+pub mod table;
 
 use latency_core::Predictor;
 use rocket::fairing::AdHoc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use latency_core::{Entry, Predictions, RowBatch, RowReader};
 
 use crate::errors::Failure;
+use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
 use crate::predict::{MAX_ROWS, too_many_rows};
@@ -63,4 +64,21 @@ impl AllRows {
         }
         Ok(predictions)
     }
+}
+
+/// Smaller bodies are worked off where they were read: microseconds are not worth another thread.
+const SMALL_BYTES: usize = 2 * 1024;
+
+/// Works off a body of so many bytes.
+pub async fn work<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if bytes <= SMALL_BYTES {
+        return work();
+    }
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        log::error!("rows were not answered: {error}");
+        Err(Failure::internal())
+    })
 }

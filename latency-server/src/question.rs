@@ -11,7 +11,7 @@ use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, invalid_json, not_json};
 
 /// More keys than a row may have: the rest is not kept, since it will be refused anyway.
-const MAX_KEYS: usize = 1_100;
+pub const MAX_KEYS: usize = 1_100;
 
 /// An object taken apart: values that are not parsed yet, by key.
 pub struct Question<'a> {

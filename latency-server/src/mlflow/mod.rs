@@ -16,12 +16,10 @@ use rocket::{Request, State, get, post, routes};
 use serde::{Serialize, Serializer};
 
 use self::rows::Kind;
-use crate::all_rows::AllRows;
+use crate::all_rows::{AllRows, work};
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
-use crate::limits::SMALL_BODY;
-use crate::logging::spawn_blocking;
 use crate::models::{Model, Models, Served, Slot};
 use crate::query::Query;
 use crate::stopping::Stopping;
@@ -54,7 +52,7 @@ impl<'r> FromRequest<'r> for Kind {
 
     async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
         let Some(kind) = request.headers().get_one("Content-Type") else { return Outcome::Success(Self::Json) };
-        match kind.parse().ok().and_then(|kind: ContentType| Self::of(kind.media_type())) {
+        match kind.parse().ok().and_then(|kind: ContentType| Self::of(&kind)) {
             Some(kind) => Outcome::Success(kind),
             None => {
                 let message =
@@ -90,20 +88,13 @@ async fn endpoint_invocations(
 }
 
 async fn score(served: Arc<Served>, kind: Kind, Content(body): Content) -> Result<Json, Failure> {
-    let small = body.len() <= SMALL_BODY;
-    let work = move || {
+    work(body.len(), move || {
         let mut rows = AllRows::new(Arc::clone(&served));
         kind.read(&body, &served.predictor, &mut rows)?;
         drop(body);
         json(&Scored { predictions: Records(rows.predict()?) })
-    };
-    if small {
-        return work();
-    }
-    spawn_blocking(work).await.unwrap_or_else(|error| {
-        log::error!("a table was not finished: {error}");
-        Err(Failure::internal())
     })
+    .await
 }
 
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, MAX_ROWS, invalid_json, row_too_long, too_many_rows};
 use crate::predict_batch::table::Table;
 use crate::python_json::{text, unreadable};
-use crate::question::{Keys, invalid_field, kind};
+use crate::question::{Keys, MAX_KEYS, invalid_field, kind};
 
 /// More columns than any table has.
 const MAX_COLUMNS: usize = 1_000;
@@ -61,14 +61,8 @@ impl Kind {
         if kind.params().any(|(name, value)| name != "charset" || !value.eq_ignore_ascii_case("utf-8")) {
             return None;
         }
-        let exact = MediaType::new(kind.top().as_str().to_owned(), kind.sub().as_str().to_owned());
-        if exact == MediaType::JSON {
-            Some(Self::Json)
-        } else if (exact.top().as_str(), exact.sub().as_str()) == ("text", "csv") {
-            Some(Self::Csv)
-        } else {
-            None
-        }
+        let is = |top: &str, sub: &str| kind.top() == top && kind.sub() == sub;
+        if is("application", "json") { Some(Self::Json) } else { is("text", "csv").then_some(Self::Csv) }
     }
 
     /// Adds the rows of a body.
@@ -142,8 +136,8 @@ fn records(key: &str, value: &str, rows: &mut AllRows) -> Result<(), Failure> {
     check_rows(records.found)?;
     for record in records.elements {
         rows.push(check_row(record).and_then(|()| {
-            let Keys(keys) = serde_json::from_str(record.get())
-                .map_err(|error| unreadable(&error, "an object for each row, with the values by name").about(key))?;
+            let keys = keys(record.get(), "an object for each row, with the values by name")
+                .map_err(|failure| failure.about(key))?;
             entries(rows, keys.iter().map(|(name, value)| (name, *value)))
         }))?;
     }
@@ -152,11 +146,13 @@ fn records(key: &str, value: &str, rows: &mut AllRows) -> Result<(), Failure> {
 
 /// `{name: [value, …], …}`.
 fn columns(value: &str, rows: &mut AllRows) -> Result<(), Failure> {
-    let Keys(keys) = serde_json::from_str(value)
-        .map_err(|error| unreadable(&error, "an object of columns, or an array of rows").about("inputs"))?;
-    let mut columns = Vec::new();
+    let keys = keys(value, "an object of columns, or an array of rows").map_err(|failure| failure.about("inputs"))?;
+    let mut columns: Vec<(&String, Vec<&RawValue>)> = Vec::new();
     // Those that the model does not take are not even read.
     for (name, values) in keys.iter().filter(|(name, _)| rows.takes(name)) {
+        if columns.iter().any(|(other, _)| *other == name) {
+            return Err(invalid_field(name, "found twice; give each column once"));
+        }
         let values: Elements<'_, MAX_ROWS> = serde_json::from_str(values.get())
             .map_err(|error| unreadable(&error, "an array with one value for each row").about(name))?;
         check_rows(values.found)?;
@@ -177,6 +173,15 @@ fn columns(value: &str, rows: &mut AllRows) -> Result<(), Failure> {
         rows.push(entries(rows, cells))?;
     }
     Ok(())
+}
+
+/// The names in an object, with their values. None is lost: who does not know a name ignores it.
+fn keys<'a>(value: &'a str, allowed: &str) -> Result<Vec<(String, &'a RawValue)>, Failure> {
+    let Keys(keys) = serde_json::from_str(value).map_err(|error| unreadable(&error, allowed))?;
+    if keys.len() < MAX_KEYS {
+        return Ok(keys);
+    }
+    Err(invalid_json(format!("found {MAX_KEYS} names in one object, or more; allowed: fewer")))
 }
 
 /// Values that are not known are left out, and so is what the model does not take: `MLflow` hands neither on.

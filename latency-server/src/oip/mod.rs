@@ -13,16 +13,16 @@ use std::sync::Arc;
 use latency_core::schema::FieldKind;
 use latency_core::{NUMBERS, Schema};
 use rocket::fairing::AdHoc;
+use rocket::http::Status;
 use rocket::{State, get, post, routes};
 use serde::Serialize;
 
 use self::infer::{Inferred, JsonLength};
+use crate::all_rows::work;
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
-use crate::limits::SMALL_BODY;
-use crate::logging::spawn_blocking;
-use crate::models::{Models, Slot};
+use crate::models::{Models, Served, Slot};
 use crate::stopping::Stopping;
 
 /// Attaches the routes.
@@ -86,15 +86,15 @@ fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Fai
 }
 
 /// The model of this name, in the version that answers, which is the only one there is.
-fn find<'m>(models: &'m Models, name: &str, version: Option<&str>) -> Result<&'m Arc<Slot>, Failure> {
+fn find<'m>(models: &'m Models, name: &str, version: Option<&str>) -> Result<(&'m Slot, Arc<Served>), Failure> {
     let slot = models.asked(Some(name))?;
     let served = slot.served();
     let answers = &served.predictor.model_info().version;
     match version.filter(|version| version != answers) {
-        None => Ok(slot),
+        None => Ok((slot, served)),
         Some(version) => {
             let message = format!("found the version {version:?}; allowed: {answers}, or none for whichever answers");
-            Err(Failure::new(rocket::http::Status::NotFound, "UNKNOWN_MODEL", message).about("version"))
+            Err(Failure::new(Status::NotFound, "UNKNOWN_MODEL", message).about("version"))
         }
     }
 }
@@ -134,8 +134,7 @@ fn outputs(knows_places: bool) -> impl Iterator<Item = &'static str> {
     NUMBERS.into_iter().take(if knows_places { 7 } else { 5 })
 }
 
-fn metadata(slot: &Slot) -> Result<Json, Failure> {
-    let served = slot.served();
+fn metadata((slot, served): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
     let schema = served.predictor.schema();
     let tensor = |(name, datatype)| Tensor { name, datatype, shape: [-1] };
     json(&Metadata {
@@ -158,19 +157,19 @@ fn model_version(name: &str, version: &str, models: &State<Models>) -> Result<Js
     metadata(find(models, name, Some(version))?)
 }
 
-fn model_readiness(slot: &Slot) -> Result<Json, Failure> {
+fn readiness((slot, _): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
     health::check_model(slot)?;
     json(&Ready { name: Some(slot.name()), ready: true })
 }
 
 #[get("/v2/models/<name>/ready")]
 fn model_ready(name: &str, models: &State<Models>) -> Result<Json, Failure> {
-    model_readiness(find(models, name, None)?)
+    readiness(find(models, name, None)?)
 }
 
 #[get("/v2/models/<name>/versions/<version>/ready")]
 fn model_version_ready(name: &str, version: &str, models: &State<Models>) -> Result<Json, Failure> {
-    model_readiness(find(models, name, Some(version))?)
+    readiness(find(models, name, Some(version))?)
 }
 
 #[post("/v2/models/<name>/infer", data = "<body>")]
@@ -194,15 +193,11 @@ async fn infer_version(
     answer(body?, json_length?, find(models, name, Some(version))?).await
 }
 
-async fn answer(Content(body): Content, json_length: JsonLength, slot: &Slot) -> Result<Inferred, Failure> {
-    let (served, name) = (slot.served(), slot.name());
-    if body.len() <= SMALL_BODY {
-        // Some rows take microseconds: not worth another thread.
-        return infer::infer(&served, name, json_length, &body);
-    }
-    let name = name.to_owned();
-    spawn_blocking(move || infer::infer(&served, &name, json_length, &body)).await.unwrap_or_else(|error| {
-        log::error!("an inference was not finished: {error}");
-        Err(Failure::internal())
-    })
+async fn answer(
+    Content(body): Content,
+    json_length: JsonLength,
+    (slot, served): (&Slot, Arc<Served>),
+) -> Result<Inferred, Failure> {
+    let name = slot.name().to_owned();
+    work(body.len(), move || infer::infer(&served, &name, json_length, &body)).await
 }

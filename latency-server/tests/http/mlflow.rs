@@ -132,6 +132,10 @@ fn errors_have_the_form_of_mlflow() {
     let long = format!(r#"{{"dataframe_records": [{{"src": "{}"}}]}}"#, "n".repeat(20_000));
     assert_error(invoke("application/json", &long), 400, bad, "row 0: found 20011 bytes for one row");
 
+    let names: Vec<_> = (0..1_100).map(|name| format!(r#""{name}": 1"#)).collect();
+    let many = format!(r#"{{"dataframe_records": [{{{}}}]}}"#, names.join(", "));
+    assert_error(invoke("application/json", &many), 400, bad, "row 0: dataframe_records: found 1100 names");
+
     let limits = Settings { concurrency: Some(0), ..Settings::default() };
     let closed = client(&Config { limits, ..config() });
     let response = closed.post("/invocations").header(Header::new("Content-Length", "2")).body("{}").dispatch();

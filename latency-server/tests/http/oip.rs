@@ -360,7 +360,10 @@ fn the_repository_lists_models_and_loads_them_again() {
     ]});
     let answer = json(client.post("/v2/models/own/infer").body(body.to_string()).dispatch());
     assert_eq!(answer["outputs"].as_array().map(Vec::len), Some(5), "{answer}");
-    let native = client.post("/predict?model=own").body(r#"[{"hops": 7, "link": "fibre"}, {"hops": 3, "link": "copper"}]"#).dispatch();
+    let native = client
+        .post("/predict?model=own")
+        .body(r#"[{"hops": 7, "link": "fibre"}, {"hops": 3, "link": "copper"}]"#)
+        .dispatch();
     let native = json(native);
     for row in 0..2 {
         assert_eq!(answer["outputs"][0]["data"][row], native["predictions"][row]["p50_ms"]);

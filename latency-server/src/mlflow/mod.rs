@@ -52,15 +52,12 @@ impl<'r> FromRequest<'r> for Kind {
 
     async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
         let Some(kind) = request.headers().get_one("Content-Type") else { return Outcome::Success(Self::Json) };
-        match kind.parse().ok().and_then(|kind: ContentType| Self::of(&kind)) {
-            Some(kind) => Outcome::Success(kind),
-            None => {
-                let message =
-                    format!("found the Content-Type {kind:?}; allowed: application/json or text/csv, in UTF-8");
-                let status = Status::UnsupportedMediaType;
-                Outcome::Error((status, Failure::new(status, "UNSUPPORTED_MEDIA_TYPE", message)))
-            }
+        if let Some(kind) = kind.parse().ok().and_then(|kind: ContentType| Self::of(&kind)) {
+            return Outcome::Success(kind);
         }
+        let message = format!("found the Content-Type {kind:?}; allowed: application/json or text/csv, in UTF-8");
+        let status = Status::UnsupportedMediaType;
+        Outcome::Error((status, Failure::new(status, "UNSUPPORTED_MEDIA_TYPE", message)))
     }
 }
 
@@ -126,9 +123,11 @@ impl Serialize for Record<'_> {
 #[derive(Serialize)]
 struct Endpoint {
     name: String,
-    endpoint_type: &'static str,
+    #[serde(rename = "endpoint_type")]
+    kind: &'static str,
     model: EndpointModel,
-    endpoint_url: String,
+    #[serde(rename = "endpoint_url")]
+    path: String,
     limit: Option<()>,
 }
 
@@ -143,12 +142,12 @@ impl Endpoint {
         let name = slot.name();
         Self {
             name: name.to_owned(),
-            endpoint_type: "latency/v1/predict",
+            kind: "latency/v1/predict",
             model: EndpointModel {
                 name: slot.served().predictor.model_info().name.clone(),
                 provider: env!("CARGO_PKG_NAME"),
             },
-            endpoint_url: format!("/endpoints/{name}/invocations"),
+            path: format!("/endpoints/{name}/invocations"),
             limit: None,
         }
     }

@@ -40,14 +40,11 @@ impl<'r> FromRequest<'r> for JsonLength {
 
     async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
         let Some(header) = request.headers().get_one(JSON_LENGTH) else { return Outcome::Success(Self(None)) };
-        match header.parse() {
-            Ok(length) => Outcome::Success(Self(Some(length))),
-            Err(_) => {
-                let failure =
-                    invalid_field(JSON_LENGTH, "found something else; allowed: the length of the JSON in bytes");
-                Outcome::Error((failure.status, failure))
-            }
+        if let Ok(length) = header.parse() {
+            return Outcome::Success(Self(Some(length)));
         }
+        let failure = invalid_field(JSON_LENGTH, "found something else; allowed: the length of the JSON in bytes");
+        Outcome::Error((failure.status, failure))
     }
 }
 

@@ -166,7 +166,9 @@ fn from_json(text: &str, datatype: Datatype, rows: usize) -> Result<Values<'_>, 
     let mut numbers: Vec<f64> = flat(text, rows, "an array of numbers, one for each row; null where none is known")?;
     if datatype == Datatype::Fp32 {
         // The number that bytes would have held.
-        numbers.iter_mut().for_each(|number| *number = (*number as f32).into());
+        for number in &mut numbers {
+            *number = (*number as f32).into();
+        }
     }
     Ok(Values::Numbers(numbers))
 }

@@ -90,7 +90,7 @@ fn assert_like(found: &Value, shown: &Value, at: &str) {
         }
         // A new model has a new version.
         _ if ["model.version", "model_version", "versions[0]"].iter().any(|end| at.ends_with(end)) => {
-            assert!(found.is_string() && shown.is_string(), "{at}")
+            assert!(found.is_string() && shown.is_string(), "{at}");
         }
         _ => assert_eq!(found, shown, "{at}"),
     }

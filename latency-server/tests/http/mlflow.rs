@@ -1,4 +1,4 @@
-//! What MLflow's clients send to its scoring server, and what they read.
+//! What `MLflow`'s clients send to its scoring server, and what they read.
 
 use std::path::Path;
 
@@ -57,8 +57,9 @@ fn every_form_of_the_same_rows_has_the_same_answer() {
         assert_eq!(ok("application/json; charset=utf-8", body), expected, "{body}");
         let bare = local().post("/invocations").body(body).dispatch();
         assert_eq!(crate::common::json(bare)["predictions"], expected, "without a Content-Type");
-        let named = local().post("/endpoints/latency/invocations").header(ContentType::JSON).body(body).dispatch();
-        assert_eq!(crate::common::json(named)["predictions"], expected);
+        let at_endpoint =
+            local().post("/endpoints/latency/invocations").header(ContentType::JSON).body(body).dispatch();
+        assert_eq!(crate::common::json(at_endpoint)["predictions"], expected);
     }
     let table = "src,weather,dst,dst_access\nLondon,sun,Tokyo,wifi\nParis,,LHR,\n";
     for kind in ["text/csv", "text/csv; charset=UTF-8"] {

@@ -20,7 +20,7 @@ pub fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Failure> {
             _ if escaped => escaped = false,
             b'\\' => escaped = in_string,
             b'"' => in_string = !in_string,
-            b'N' if !in_string && text[at..].starts_with("NaN") => {
+            b'N' if !in_string && at >= kept && text[at..].starts_with("NaN") => {
                 strict.push_str(&text[kept..at]);
                 strict.push_str("null");
                 kept = at + "NaN".len();

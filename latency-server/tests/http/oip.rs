@@ -372,3 +372,48 @@ fn the_repository_lists_models_and_loads_them_again() {
     let inputs: Vec<_> = metadata["inputs"].as_array().unwrap().iter().map(|input| &input["name"]).collect();
     assert_eq!(inputs, ["hops", "link"]);
 }
+
+#[test]
+fn mutilated_bodies_are_the_callers_fault() {
+    let inputs = [("src", "BYTES", 1, text(&["London"])), ("dst_lat", "FP64", 1, 35.68_f64.to_le_bytes().to_vec())];
+    let (binary, length) = binary(&inputs, &json!({"outputs": [{"name": "p50_ms"}], "parameters": {}}));
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+    zipped.write_all(places().to_string().as_bytes()).unwrap();
+    let gzip = Header::new("Content-Encoding", "gzip");
+    let rows = br#"{"dataframe_split": {"columns": ["src", "dst"], "data": [["London", NaN]]}, "params": {}}"#;
+    let csv = Header::new("Content-Type", "text/csv");
+    let bodies = [
+        (INFER, Some(length), binary),
+        (INFER, Some(gzip), zipped.finish().unwrap()),
+        (INFER, None, places().to_string().into_bytes()),
+        ("/invocations", None, rows.to_vec()),
+        ("/invocations", Some(csv), b"src,dst,dst_access\nLondon,Tokyo,wifi\n".to_vec()),
+    ];
+    // Any numbers will do, as long as they are the same each time (Knuth's generator).
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for turn in 0..3_000 {
+        let (path, header, mut body) = bodies[turn % bodies.len()].clone();
+        for _ in 0..=next(3) {
+            let at = next(body.len());
+            match next(4) {
+                0 => body[at] = u8::try_from(next(256)).unwrap(),
+                1 => body.truncate(at.max(1)),
+                2 => body.insert(at, b"[]{}\",:0N-\\\xff"[next(12)]),
+                _ => drop(body.remove(at)),
+            }
+            if body.is_empty() {
+                body.push(b' ');
+            }
+        }
+        let mut request = local().post(path);
+        if let Some(header) = header {
+            request = request.header(header);
+        }
+        let status = request.body(&body).dispatch().status().code;
+        assert!(matches!(status, 200 | 400 | 413), "{status} for {:?}", String::from_utf8_lossy(&body));
+    }
+}

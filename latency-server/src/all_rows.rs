@@ -1,8 +1,10 @@
 //! Rows that are answered all together, or not at all: for protocols that have no errors of single rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use latency_core::{Entry, Predictions, RowBatch, RowReader};
+use rocket::http::Status;
 
 use crate::errors::Failure;
 use crate::logging::spawn_blocking;
@@ -64,6 +66,11 @@ impl AllRows {
         }
         Ok(predictions)
     }
+}
+
+/// Rows that do not fit together, or not the model.
+pub fn invalid_batch(message: impl Into<Cow<'static, str>>) -> Failure {
+    Failure::new(Status::BadRequest, "INVALID_BATCH", message)
 }
 
 /// Smaller bodies are worked off where they were read: microseconds are not worth another thread.

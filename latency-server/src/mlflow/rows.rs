@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::all_rows::AllRows;
+use crate::all_rows::{AllRows, invalid_batch};
 use crate::elements::Elements;
 use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, MAX_ROWS, invalid_json, row_too_long, too_many_rows};
@@ -159,10 +159,7 @@ fn columns(value: &str, rows: &mut AllRows) -> Result<(), Failure> {
         columns.push((name, values.elements));
     }
     let Some((first, count)) = columns.first().map(|(name, values)| (*name, values.len())) else {
-        return Err(invalid_field(
-            "inputs",
-            "found none of the model's columns; allowed: its fields, each with an array",
-        ));
+        return Err(invalid_batch("found none of the model's columns; allowed: its fields, each with an array"));
     };
     if let Some((name, values)) = columns.iter().find(|(_, values)| values.len() != count) {
         let message = format!("found {} values, but `{first}` has {count}; give as many", values.len());
@@ -189,8 +186,13 @@ fn entries<'a>(
     rows: &AllRows,
     cells: impl Iterator<Item = (&'a String, &'a RawValue)>,
 ) -> Result<Vec<(String, Entry)>, Failure> {
-    let given = cells.filter(|(name, value)| value.get() != "null" && rows.takes(name));
-    given
+    let mut cells = cells.filter(|(name, _)| rows.takes(name)).peekable();
+    if cells.peek().is_none() {
+        // Not even unknown: a model without required fields would answer, whatever was meant.
+        return Err(invalid_batch("found none of the model's columns; allowed: its fields by name"));
+    }
+    cells
+        .filter(|(_, value)| value.get() != "null")
         .map(|(name, value)| {
             if value.get().len() > MAX_ROW_BYTES {
                 return Err(row_too_long("INVALID_JSON", &value.get().len().to_string()));

@@ -13,8 +13,8 @@ use rocket::response::{self, Responder, Response};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::tensor::{EXAMPLE, Input, Tensor, invalid_batch};
-use crate::all_rows::AllRows;
+use super::tensor::{EXAMPLE, Input, Tensor};
+use crate::all_rows::{AllRows, invalid_batch};
 use crate::elements::Elements;
 use crate::errors::{Failure, json};
 use crate::models::Served;

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use latency_core::{Entry, Value};
-use rocket::http::Status;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::all_rows::invalid_batch;
 use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, MAX_ROWS, too_many_rows};
 use crate::python_json::unreadable;
@@ -138,10 +138,6 @@ impl Tensor<'_> {
         };
         Some((self.name.clone().into_owned(), Entry::Value(value)))
     }
-}
-
-pub fn invalid_batch(message: impl Into<Cow<'static, str>>) -> Failure {
-    Failure::new(Status::BadRequest, "INVALID_BATCH", message)
 }
 
 /// The number of rows that a shape means.

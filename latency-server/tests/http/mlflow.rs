@@ -90,7 +90,8 @@ fn errors_have_the_form_of_mlflow() {
         (r#"{"instances": [[1, 2]]}"#, "row 0: instances: found a body that cannot be read"),
         (r#"{"inputs": 5}"#, "inputs: found a number"),
         (r#"{"inputs": NaNaN}"#, "found a body that cannot be read"),
-        (r#"{"inputs": {}}"#, "inputs: found none of the model's columns"),
+        (r#"{"inputs": {}}"#, "found none of the model's columns"),
+        (r#"{"instances": [{"weather": 1}]}"#, "row 0: found none of the model's columns"),
         (r#"{"inputs": {"src": "London"}}"#, "src: found a body that cannot be read"),
         (r#"{"inputs": {"src": ["London"], "dst": []}}"#, "dst: found 0 values, but `src` has 1"),
         (

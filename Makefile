@@ -102,6 +102,17 @@ browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxrun
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	cd latency-server/browser && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_SERVER="$(CURDIR)/target/$(PROFILE)/latency-server" npm test
 
+# In a folder of their own, which comes first: Triton's client wants other versions than the environment has.
+.PHONY: clients
+clients: CLIENTS = target/clients
+clients: $(VENV)/.dev ## Ask the server with the clients of other protocols: Triton's and MLflow's, from PyPI
+	cmp -s .ci/clients.txt $(CLIENTS)/pinned.txt || { rm -rf $(CLIENTS) && \
+	    $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS) -r .ci/clients.txt && \
+	    cp .ci/clients.txt $(CLIENTS)/pinned.txt; }
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	PYTHONPATH=$(CLIENTS) LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/clients/check \
+	    target/$(PROFILE)/latency-server
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -130,7 +141,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon

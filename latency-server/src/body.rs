@@ -1,13 +1,17 @@
 //! Request bodies: read up to a cap, whole or piece by piece, whatever their Content-Type says.
 
+use std::io::Read;
+
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use rocket::data::{self, Data, DataStream, FromData, ToByteUnit};
 use rocket::http::Status;
 use rocket::outcome::Outcome;
 use rocket::tokio::io::AsyncReadExt;
+use rocket::tokio::task;
 use rocket::{Request, async_trait};
 
 use crate::errors::Failure;
-use crate::limits::Share;
+use crate::limits::{SMALL_BODY, Share};
 use crate::pace::Pace;
 
 /// The most bytes that a body may have.
@@ -25,16 +29,77 @@ impl<'r> FromData<'r> for Body {
     type Error = Failure;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        match read(request, data).await {
+        match read_text(request, data).await {
             Ok(text) => Outcome::Success(Self(text)),
             Err(failure) => Outcome::Error((failure.status, failure)),
         }
     }
 }
 
-async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> {
-    let max = max_bytes(request)?;
+async fn read_text(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> {
     require_identity(request)?;
+    String::from_utf8(read(request, data).await?).map_err(|error| not_utf8(&error.utf8_error()))
+}
+
+/// A body that has to be text, and is none.
+pub fn not_utf8(error: &std::str::Utf8Error) -> Failure {
+    let offset = error.valid_up_to();
+    let message = format!("found a byte that is not UTF-8 at offset {offset}; allowed: JSON in UTF-8");
+    Failure::new(Status::BadRequest, "INVALID_JSON", message)
+}
+
+/// The bytes of a request's body, inflated if they were compressed.
+pub struct Content(pub Vec<u8>);
+
+#[async_trait]
+impl<'r> FromData<'r> for Content {
+    type Error = Failure;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        match read_inflated(request, data).await {
+            Ok(bytes) => Outcome::Success(Self(bytes)),
+            Err(failure) => Outcome::Error((failure.status, failure)),
+        }
+    }
+}
+
+async fn read_inflated(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Failure> {
+    let encoding = request.headers().get_one("Content-Encoding").unwrap_or("identity").to_ascii_lowercase();
+    let inflate: fn(&[u8]) -> Box<dyn Read + Send + '_> = match encoding.as_str() {
+        "identity" => return read(request, data).await,
+        "gzip" | "x-gzip" => |bytes| Box::new(MultiGzDecoder::new(bytes)),
+        "deflate" => |bytes| Box::new(ZlibDecoder::new(bytes)),
+        _ => return Err(unsupported_encoding(&encoding, "gzip, deflate, or none")),
+    };
+    let bytes = read(request, data).await?;
+    let (max, share) = (max_bytes(request)?, Share::of(request)?);
+    let (mut inflated, mut held) = (Vec::new(), 0);
+    let mut rest = inflate(&bytes);
+    // A thousand bytes may hide in one: each piece is counted before the next one is there.
+    loop {
+        let read = rest.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut inflated).map_err(|error| {
+            let message = format!("found a body that is no {encoding}, as its Content-Encoding says ({error})");
+            Failure::new(Status::BadRequest, "INVALID_ENCODING", message)
+        })?;
+        if inflated.len() as u64 > max {
+            return Err(too_large(&format!("more than {max} inflated"), max));
+        }
+        if inflated.len() > held + SMALL_BODY {
+            share.hold(inflated.len() - held)?;
+            held = inflated.len();
+        }
+        if read == 0 {
+            break;
+        }
+        task::yield_now().await;
+    }
+    drop(rest);
+    Ok(inflated)
+}
+
+/// All of a body as it was sent; then waits for the request's turn.
+async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Failure> {
+    let max = max_bytes(request)?;
     let length: Option<u64> = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
     let mut stream = data.open(drained(max).bytes());
     let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0).min(64 * 1024)).unwrap_or(0));
@@ -58,16 +123,7 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<String, Failure> 
         return Err(too_large(&length.map_or_else(|| format!("more than {max}"), |length| length.to_string()), max));
     }
     Share::of(request)?.admit().await?;
-    String::from_utf8(bytes).map_err(|error| {
-        Failure::new(
-            Status::BadRequest,
-            "INVALID_JSON",
-            format!(
-                "found a byte that is not UTF-8 at offset {}; allowed: JSON in UTF-8",
-                error.utf8_error().valid_up_to()
-            ),
-        )
-    })
+    Ok(bytes)
 }
 
 /// A body that is worked off as it comes.
@@ -144,12 +200,13 @@ fn drained(max: u64) -> u64 {
 fn require_identity(request: &Request<'_>) -> Result<(), Failure> {
     match request.headers().get_one("Content-Encoding").filter(|found| !found.eq_ignore_ascii_case("identity")) {
         None => Ok(()),
-        Some(encoding) => Err(Failure::new(
-            Status::UnsupportedMediaType,
-            "UNSUPPORTED_ENCODING",
-            format!("found the Content-Encoding {encoding:?}; allowed: none; send the body uncompressed"),
-        )),
+        Some(encoding) => Err(unsupported_encoding(encoding, "none; send the body uncompressed")),
     }
+}
+
+fn unsupported_encoding(found: &str, allowed: &str) -> Failure {
+    let message = format!("found the Content-Encoding {found:?}; allowed: {allowed}");
+    Failure::new(Status::UnsupportedMediaType, "UNSUPPORTED_ENCODING", message)
 }
 
 /// `found` bytes where `max` are allowed.

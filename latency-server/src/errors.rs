@@ -10,6 +10,7 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Request, catch, catchers};
 use serde::Serialize;
 
+use crate::dialect::Dialect;
 use crate::gate::Refused;
 use crate::metrics::Metrics;
 use crate::traffic;
@@ -30,9 +31,11 @@ pub const OWN_CODES: &[&str] = &[
     "INCOMPLETE_BODY",
     "INTERNAL",
     "INVALID_CSV",
+    "INVALID_ENCODING",
     "METHOD_NOT_ALLOWED",
     "NOT_ACCEPTABLE",
     "NOT_FOUND",
+    "NOT_IMPLEMENTED",
     "NOT_IN_REGISTRY",
     "NOT_READY",
     "OVERLOADED",
@@ -86,6 +89,11 @@ impl Failure {
         self
     }
 
+    /// About this field.
+    pub fn about(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
     pub fn internal() -> Self {
         Self::new(Status::InternalServerError, "INTERNAL", "the server failed; its log says why; try again")
     }
@@ -114,7 +122,7 @@ impl From<latency_core::Error> for Failure {
     }
 }
 
-/// The body of every error: `{"error": {"code", "field"?, "row"?, "message"}}`.
+/// The body of every error but those of other protocols: `{"error": {"code", "field"?, "row"?, "message"}}`.
 #[derive(Serialize)]
 pub struct ErrorBody<F> {
     pub error: F,
@@ -125,7 +133,7 @@ impl<'r> Responder<'r, 'static> for Failure {
         if let Some(metrics) = Metrics::of(request) {
             metrics.failed(self.code);
         }
-        let body = serde_json::to_vec(&ErrorBody { error: &self }).map_err(|_| Status::InternalServerError)?;
+        let body = Dialect::of(request).error(&self).map_err(|_| Status::InternalServerError)?;
         let mut response = Response::build();
         response.status(self.status).header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
         for header in self.headers {

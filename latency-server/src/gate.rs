@@ -76,7 +76,8 @@ async fn pass(request: &Request<'_>, required: RequireToken) -> Result<(), Failu
     if has_body(request) { Ok(()) } else { Share::of(request)?.admit().await }
 }
 
-fn lies_under(path: &str, start: &str) -> bool {
+/// Whether a path is this one, or begins with it.
+pub(crate) fn lies_under(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

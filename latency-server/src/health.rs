@@ -7,7 +7,7 @@ use rocket::{State, get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
-use crate::models::Models;
+use crate::models::{Models, Slot};
 use crate::stopping::Stopping;
 
 /// Attaches the route.
@@ -26,24 +26,37 @@ fn health(models: &State<Models>) -> Result<Json, Failure> {
     json(&Health { status: "ok", model: models.default_slot().served().predictor.model_info().tag() })
 }
 
-/// Every model predicts one of its golden rows, and nobody has told the server to stop.
 #[get("/ready")]
 fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Failure> {
+    readiness(models, stopping)
+}
+
+/// The answer to whoever asks whether the server can answer.
+pub fn readiness(models: &Models, stopping: &Stopping) -> Result<Json, Failure> {
+    check(models, stopping)?;
+    json(&Health { status: "ready", model: models.default_slot().served().predictor.model_info().tag() })
+}
+
+/// Every model predicts one of its golden rows, and nobody has told the server to stop.
+pub fn check(models: &Models, stopping: &Stopping) -> Result<(), Failure> {
     if stopping.is_on() {
         let message = "the server is stopping; ask another one";
         return Err(Failure::new(Status::ServiceUnavailable, "STOPPING", message));
     }
-    for slot in models.slots() {
-        let served = slot.served();
-        let row = served.predictor.schema().golden.first().map(Row::from);
-        if let Some(Err(error)) = row.map(|row| served.predictor.predict(&row)) {
-            log::error!("not ready: the model {} cannot predict: {error:?}", slot.name());
-            return Err(Failure::new(
-                Status::ServiceUnavailable,
-                "NOT_READY",
-                format!("the model {} cannot predict at the moment; the log says why", slot.name()),
-            ));
-        }
+    models.slots().try_for_each(|slot| check_model(slot))
+}
+
+/// A model predicts one of its golden rows.
+pub fn check_model(slot: &Slot) -> Result<(), Failure> {
+    let served = slot.served();
+    let row = served.predictor.schema().golden.first().map(Row::from);
+    if let Some(Err(error)) = row.map(|row| served.predictor.predict(&row)) {
+        log::error!("not ready: the model {} cannot predict: {error:?}", slot.name());
+        return Err(Failure::new(
+            Status::ServiceUnavailable,
+            "NOT_READY",
+            format!("the model {} cannot predict at the moment; the log says why", slot.name()),
+        ));
     }
-    json(&Health { status: "ready", model: models.default_slot().served().predictor.model_info().tag() })
+    Ok(())
 }

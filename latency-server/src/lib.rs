@@ -3,6 +3,7 @@
 //! No model logic lives here. Each concern is a `stage()` in its own file, and [`rocket()`] attaches them.
 
 mod admin;
+mod all_rows;
 pub mod arguments;
 mod auth;
 mod body;
@@ -10,6 +11,7 @@ mod client;
 pub mod config;
 pub mod cors;
 mod decisions;
+mod dialect;
 mod elements;
 mod errors;
 pub mod gate;
@@ -19,14 +21,17 @@ mod health_check;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+mod mlflow;
 mod model_info;
 pub mod models;
+mod oip;
 mod openapi;
 mod pace;
 mod page;
 mod places;
 mod predict;
 mod predict_batch;
+mod python_json;
 mod query;
 mod question;
 mod reload;
@@ -71,6 +76,8 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(predict_batch::stage())
         .attach(decisions::stage())
         .attach(places::stage())
+        .attach(oip::stage())
+        .attach(mlflow::stage())
         .attach(openapi::stage())
         .attach(page::stage())
         .attach(reload::stage())

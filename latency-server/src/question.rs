@@ -11,7 +11,7 @@ use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, invalid_json, not_json};
 
 /// More keys than a row may have: the rest is not kept, since it will be refused anyway.
-const MAX_KEYS: usize = 1_100;
+pub const MAX_KEYS: usize = 1_100;
 
 /// An object taken apart: values that are not parsed yet, by key.
 pub struct Question<'a> {
@@ -93,7 +93,7 @@ pub fn kind(text: &str) -> &'static str {
 }
 
 /// The keys of an object, each as often as it stands there.
-struct Keys<'a>(Vec<(String, &'a RawValue)>);
+pub struct Keys<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

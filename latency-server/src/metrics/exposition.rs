@@ -115,5 +115,7 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         versions.collect(),
         reachable.collect(),
     ];
-    Ok(families.into_iter().flatten().chain(last.collect()).collect())
+    // Prometheus' text has no families without series: those of registries, where no model comes from one.
+    let some = |family: &MetricFamily| !family.get_metric().is_empty();
+    Ok(families.into_iter().flatten().chain(last.collect()).filter(some).collect())
 }

@@ -1,6 +1,7 @@
 //! `GET /openapi.json`: what this server answers, as `OpenAPI` 3.1, with the fields of the model that is loaded; and
 //! `GET /docs`, the same for people.
 
+mod dialects;
 mod operations;
 mod page;
 mod schemas;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Asked;
+use super::{Asked, dialects};
 use crate::decisions::{self, DEFAULT_QUANTILE, MAX_CANDIDATES};
 use crate::errors::{Failure, Json};
 use crate::gate::VITAL;
@@ -18,7 +18,7 @@ pub struct Operation {
 
 /// Every operation, in the order in which the page shows them.
 pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
-    vec![
+    let mut operations = vec![
         predict(asked),
         predict_batch(asked),
         rank(asked),
@@ -87,7 +87,9 @@ pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
             &[],
             page("The page."),
         ),
-    ]
+    ];
+    operations.extend(dialects::all());
+    operations
 }
 
 fn predict(asked: &Asked<'_>) -> Operation {

@@ -100,12 +100,13 @@ impl Shown {
         let parameters = description["parameters"].as_array().into_iter().flatten();
         let statuses = description["responses"].as_object().into_iter().flatten();
         Self {
-            id: format!("{method}{}", path.replace('/', "-")),
+            id: format!("{method}{}", path.replace('/', "-").replace(['{', '}'], "")),
             method: method.to_ascii_uppercase(),
             path,
             summary: text(&description["summary"]),
             description: text(&description["description"]),
             parameters: parameters
+                .filter(|found| found["in"] == "query")
                 .map(|found| Parameter { name: text(&found["name"]), description: text(&found["description"]) })
                 .collect(),
             sent,

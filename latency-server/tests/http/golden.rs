@@ -185,3 +185,112 @@ fn the_golden_rows_as_csv_and_back() {
         }
     }
 }
+
+/// The golden rows as they lie in the file: by flat names.
+fn flat_rows() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/golden/paths.json");
+    let mut file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    serde_json::from_value(file["rows"].take()).unwrap()
+}
+
+#[test]
+fn the_golden_rows_over_the_open_inference_protocol() {
+    let (rows, predictions) = (flat_rows(), golden().predictions);
+    let fields = || PREDICTOR.schema().field_names();
+    let is_number = |name: &str| name.ends_with("_lat") || name.ends_with("_lon");
+    let datatype = |name: &str| if is_number(name) { "FP64" } else { "BYTES" };
+    let as_json = |name: &str| {
+        let data: Value = rows.iter().map(|row| row[name].clone()).collect();
+        json!({"name": name, "datatype": datatype(name), "shape": [rows.len()], "data": data})
+    };
+    let as_bytes = |name: &str| -> Vec<u8> {
+        let bytes = rows.iter().flat_map(|row| {
+            if is_number(name) {
+                return row[name].as_f64().unwrap_or(f64::NAN).to_le_bytes().to_vec();
+            }
+            let word = row[name].as_str().unwrap_or_default();
+            [&u32::try_from(word.len()).unwrap().to_le_bytes(), word.as_bytes()].concat()
+        });
+        bytes.collect()
+    };
+    let path = "/v2/models/latency/infer";
+    let server = Server::start(crate::common::config());
+
+    let answer =
+        server.connect().post(path, json!({"inputs": fields().map(as_json).collect::<Value>()}).to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    for output in answer["outputs"].as_array().unwrap() {
+        let (name, numbers) = (output["name"].as_str().unwrap(), output["data"].as_array().unwrap());
+        assert_eq!(numbers.len(), rows.len());
+        for (row, (number, expected)) in numbers.iter().zip(&predictions).enumerate() {
+            assert_eq!(bits(number), bits(&expected[name]), "row {row}, {name}");
+        }
+    }
+
+    let blocks: Vec<_> = fields().map(|name| (name, as_bytes(name))).collect();
+    let inputs = blocks.iter().map(|(name, bytes)| {
+        json!({"name": name, "datatype": datatype(name), "shape": [rows.len(), 1], "parameters": {"binary_data_size": bytes.len()}})
+    });
+    let head = json!({"inputs": inputs.collect::<Value>(), "parameters": {"binary_data_output": true}}).to_string();
+    let body = blocks.into_iter().fold(head.clone().into_bytes(), |body, (_, bytes)| [body, bytes].concat());
+    let mut connection = server.connect();
+    let (length, json_length) = (body.len(), head.len());
+    connection.send(
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: {json_length}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    connection.send(&body);
+    let answer = connection.answer(true);
+    assert_eq!(answer.status, 200);
+    let split = answer.header("inference-header-content-length").unwrap().parse().unwrap();
+    let (head, numbers) = answer.body.split_at(split);
+    let head: Value = serde_json::from_slice(head).unwrap();
+    let mut numbers = numbers.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes).to_bits());
+    for output in head["outputs"].as_array().unwrap() {
+        for (row, expected) in predictions.iter().enumerate() {
+            let name = output["name"].as_str().unwrap();
+            assert_eq!(numbers.next(), Some(bits(&expected[name])), "row {row}, {name}");
+        }
+    }
+    assert_eq!(numbers.next(), None);
+}
+
+#[test]
+fn the_golden_rows_over_the_protocol_of_mlflow() {
+    let (rows, predictions) = (flat_rows(), golden().predictions);
+    let fields: Vec<_> = PREDICTOR.schema().field_names().collect();
+    let cells = |row: &Value| fields.iter().map(|name| row[*name].clone()).collect::<Value>();
+    let column = |name: &&str| ((*name).to_owned(), rows.iter().map(|row| row[*name].clone()).collect::<Value>());
+    let line = |row: &Value| {
+        let cell = |name: &&str| match &row[*name] {
+            Value::Null => String::new(),
+            Value::String(word) => word.clone(),
+            number => number.to_string(),
+        };
+        fields.iter().map(cell).collect::<Vec<_>>().join(",")
+    };
+    let csv = [vec![fields.join(",")], rows.iter().map(line).collect()].concat().join("\n");
+    let server = Server::start(crate::common::config());
+    for (kind, body) in [
+        (
+            "application/json",
+            json!({"dataframe_split": {"columns": &fields, "data": rows.iter().map(cells).collect::<Value>()}})
+                .to_string(),
+        ),
+        ("application/json", json!({"dataframe_records": &rows}).to_string()),
+        ("application/json", json!({"instances": &rows}).to_string()),
+        ("application/json", json!({"inputs": fields.iter().map(column).collect::<Map<_, _>>()}).to_string()),
+        ("text/csv", csv),
+    ] {
+        let answer = server.connect().stream("/invocations", kind, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        assert_eq!(answer["predictions"].as_array().unwrap().len(), rows.len());
+        for (row, expected) in predictions.iter().enumerate() {
+            assert_same(&answer["predictions"][row], expected, row);
+        }
+    }
+}

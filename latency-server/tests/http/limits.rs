@@ -34,7 +34,10 @@ fn every_route_waits_for_its_turn_but_those_of_supervisors() {
         if response.status().code == 503 {
             assert_eq!(response.headers().get_one("Retry-After"), Some("1"), "{path}");
             let expects_body = route.method != Method::Head;
-            assert!(!expects_body || json(response)["error"]["code"] == "OVERLOADED", "{path}");
+            let body = if expects_body { response.into_string().unwrap() } else { String::new() };
+            // Each protocol has its own form of it.
+            let says = body.contains("OVERLOADED") || body.contains("as much to do as it takes on");
+            assert!(!expects_body || says, "{path}");
         } else {
             open.push(format!("{} {path}", route.method));
         }
@@ -42,8 +45,8 @@ fn every_route_waits_for_its_turn_but_those_of_supervisors() {
     open.sort();
     let vital =
         ["GET /health", "GET /ready", "GET /metrics", "GET /ping", "GET /v2/health/live", "GET /v2/health/ready"];
-    // It reads no body, and lets nobody in here.
-    let others = ["POST /reload_model"];
+    // They read no body, and let nobody in here.
+    let others = ["POST /reload_model", "POST /v2/repository/models/name/unload"];
     assert!(open.iter().all(|route| vital.contains(&route.as_str()) || others.contains(&route.as_str())), "{open:?}");
 }
 

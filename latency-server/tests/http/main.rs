@@ -15,6 +15,8 @@ mod load;
 #[cfg(unix)]
 mod logs;
 mod metrics;
+mod mlflow;
+mod oip;
 mod openapi;
 mod options;
 mod page;

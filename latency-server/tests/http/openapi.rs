@@ -79,6 +79,7 @@ fn examples_are_answered_as_the_document_says() {
         }
         if method == "get" && operation["security"].is_null() {
             let query = if path == "/places" { "?q=London" } else { "" };
+            let path = path.replace("{name}", "latency").replace("{version}", &PREDICTOR.model_info().version);
             let response = local().get(format!("{path}{query}")).dispatch();
             assert_eq!(response.status(), Status::Ok, "{path}");
             let content = operation["responses"]["200"]["content"].as_object().unwrap();

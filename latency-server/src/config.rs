@@ -23,6 +23,7 @@ use crate::gate::RequireToken;
 use crate::limits;
 use crate::logging::LogFormat;
 use crate::models::{Models, Source};
+use crate::observations;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
@@ -58,6 +59,18 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "more models, which requests ask by `?model=name`",
         allowed: "name=path, separated by commas; names of letters, digits, `-`, `_` and `.`",
         default: "none",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS",
+        purpose: "where measured RTTs are stored that callers report",
+        allowed: "path of an SQLite file, which is made if it is not there",
+        default: "none: nothing is stored",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS_DAYS",
+        purpose: "how long they are kept, in days",
+        allowed: "1 to 3650",
+        default: "90",
     },
     Variable {
         name: "LATENCY_ADDRESS",
@@ -207,6 +220,8 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// More models: names and files.
     pub models: Vec<(String, PathBuf)>,
+    /// Where measured RTTs are stored; none if they are not.
+    pub observations: Option<observations::Settings>,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port to listen on; 0 for any free one.
@@ -246,6 +261,7 @@ impl Default for Config {
         Self {
             model: None,
             models: Vec::new(),
+            observations: None,
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
@@ -308,6 +324,7 @@ impl Config {
         Ok(Self {
             model: variables.path("LATENCY_MODEL"),
             models: variables.models()?,
+            observations: variables.observations()?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -401,6 +418,12 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
             Some((twice, _)) => Err(ConfigError::new(name, format!("found {twice:?} twice; allowed: each name once"))),
             None => Ok(models),
         }
+    }
+
+    fn observations(&self) -> Result<Option<observations::Settings>, ConfigError> {
+        let days: u64 = self.parse("LATENCY_OBSERVATIONS_DAYS", |days| (1..=3650).contains(days))?.unwrap_or(90);
+        let settings = |path| observations::Settings { path, keep: Duration::from_hours(24 * days) };
+        Ok(self.path("LATENCY_OBSERVATIONS").map(settings))
     }
 
     fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {

@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 mod model_info;
 pub mod models;
+pub mod observations;
 mod openapi;
 mod pace;
 mod page;
@@ -70,6 +71,7 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(predict::stage(config.max_body_bytes))
         .attach(predict_batch::stage())
         .attach(decisions::stage())
+        .attach(observations::stage(config.observations.clone()))
         .attach(places::stage())
         .attach(openapi::stage())
         .attach(page::stage())

@@ -14,6 +14,7 @@ use rocket::tokio::runtime;
 use crate::arguments::{Arguments, Command};
 use crate::config::{self, Config, Variable};
 use crate::models::Models;
+use crate::observations;
 use crate::settings::{self, Origin, Settings};
 use crate::tokens::{self, Scopes};
 use crate::{health_check, logging, stopping};
@@ -88,6 +89,11 @@ fn health(flags: Flags) -> Result<(), Stop> {
 fn check_config(flags: Flags) -> Result<(), Stop> {
     let (settings, config) = configure(flags)?;
     let models = load_models(&settings, &config)?;
+    if let Some(observations) = &config.observations {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Stop::new(format!("cannot start threads: {error}")))?;
+        runtime.block_on(observations::check(observations)).map_err(Stop::new)?;
+    }
     print!("{}", settings.table());
     println!("{}", found_good(&config, &models));
     Ok(())
@@ -165,6 +171,7 @@ fn serve(flags: Flags) -> Result<(), Stop> {
                 "cannot listen on {}: {error}; stop what listens there, or choose another LATENCY_PORT or LATENCY_ADDRESS",
                 SocketAddr::new(config.address, config.port)
             ),
+            ErrorKind::FailedFairings(_) => "cannot start: see above".to_owned(),
             kind => format!("cannot start: {kind}"),
         })),
     }

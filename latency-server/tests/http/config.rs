@@ -37,6 +37,8 @@ fn variables_are_read() {
         &[
             ("LATENCY_MODEL", "/models/own.onnx"),
             ("LATENCY_MODELS", "edge=/models/edge.onnx, own-2 = /models/a=b.onnx,"),
+            ("LATENCY_OBSERVATIONS", "/data/observations.db"),
+            ("LATENCY_OBSERVATIONS_DAYS", "7"),
             ("LATENCY_ADDRESS", "::"),
             ("LATENCY_PORT", "0"),
             ("LATENCY_LOG_LEVEL", "INFO"),
@@ -65,6 +67,8 @@ fn variables_are_read() {
     assert_eq!(config.model.as_deref(), Some(Path::new("/models/own.onnx")));
     let models = [("edge", "/models/edge.onnx"), ("own-2", "/models/a=b.onnx")];
     assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), path.into())));
+    let observations = config.observations.unwrap();
+    assert_eq!((observations.path.to_str(), observations.keep.as_secs()), (Some("/data/observations.db"), 7 * 86_400));
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));

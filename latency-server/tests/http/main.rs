@@ -15,6 +15,7 @@ mod load;
 #[cfg(unix)]
 mod logs;
 mod metrics;
+mod observe;
 mod openapi;
 mod options;
 mod page;

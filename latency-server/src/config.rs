@@ -61,18 +61,6 @@ pub const VARIABLES: &[Variable] = &[
         default: "none",
     },
     Variable {
-        name: "LATENCY_OBSERVATIONS",
-        purpose: "where measured RTTs are stored that callers report",
-        allowed: "path of an SQLite file, which is made if it is not there",
-        default: "none: nothing is stored",
-    },
-    Variable {
-        name: "LATENCY_OBSERVATIONS_DAYS",
-        purpose: "how long they are kept, in days",
-        allowed: "1 to 3650",
-        default: "90",
-    },
-    Variable {
         name: "LATENCY_ADDRESS",
         purpose: "the address to listen on",
         allowed: "an IPv4 or IPv6 address; 0.0.0.0 for all interfaces",
@@ -107,6 +95,18 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "how many predictions run at the same time",
         allowed: "1 to 1024",
         default: "one per processor core",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS",
+        purpose: "where measured RTTs are stored that callers report",
+        allowed: "path of an SQLite file, which is made if it is not there",
+        default: "none: nothing is stored",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS_DAYS",
+        purpose: "how long they are kept, in days",
+        allowed: "1 to 3650",
+        default: "90",
     },
     Variable {
         name: "LATENCY_TOKENS_FILE",

@@ -139,7 +139,9 @@ pub fn ranking(predictor: &Predictor, seen: Option<&Seen>, text: &str) -> Result
     })?;
     if let Some(seen) = seen {
         let mut rows = seen.rows(metrics::Question::Rank);
-        ranked.iter().for_each(|ranked| rows.note(&ranked.prediction));
+        for ranked in &ranked {
+            rows.note(&ranked.prediction);
+        }
     }
     let placed = |ranked: Ranked| candidates.get(ranked.index).map(|candidate| Placed { candidate, ranked });
     json(&Ranking { ranked: ranked.into_iter().filter_map(placed).collect(), model: predictor.model_info().tag() })

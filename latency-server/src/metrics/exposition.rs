@@ -125,12 +125,16 @@ fn figures_of(models: &Models, observations: &Observations) -> Result<Vec<Metric
         window.with_label_values(&[name]).set(i64::try_from(figures.observations).unwrap_or(i64::MAX));
         let shares = [("p90", figures.below_p90), ("p99", figures.below_p99), ("interval", figures.interval.inside)];
         for (of, share) in shares {
-            share.into_iter().for_each(|share| coverage.with_label_values(&[name, of]).set(share));
+            if let Some(share) = share {
+                coverage.with_label_values(&[name, of]).set(share);
+            }
         }
         let losses =
             [("0.5", figures.pinball_ms.p50), ("0.9", figures.pinball_ms.p90), ("0.99", figures.pinball_ms.p99)];
         for (quantile, loss) in losses {
-            loss.into_iter().for_each(|loss| pinball.with_label_values(&[name, quantile]).set(loss / 1000.0));
+            if let Some(loss) = loss {
+                pinball.with_label_values(&[name, quantile]).set(loss / 1000.0);
+            }
         }
         for (feature, index) in &figures.psi.features {
             psi.with_label_values(&[name, feature]).set(*index);

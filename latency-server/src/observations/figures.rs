@@ -109,12 +109,13 @@ pub struct About {
 }
 
 impl Figures {
-    pub fn new<'a>(about: &About, entries: impl Iterator<Item = &'a Entry> + Clone) -> Self {
+    pub fn new<'a>(about: &About, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let entries: Vec<&Entry> = entries.into_iter().collect();
         let mut verdicts = BTreeMap::new();
-        for entry in entries.clone() {
+        for entry in &entries {
             *verdicts.entry(label(entry.verdict)).or_insert(0) += 1;
         }
-        let possible: Vec<&Entry> = entries.clone().filter(|entry| is_possible(entry.verdict)).collect();
+        let possible: Vec<&Entry> = entries.iter().copied().filter(|entry| is_possible(entry.verdict)).collect();
         let mean = |of: &dyn Fn(&Entry) -> f64| {
             let sum: f64 = possible.iter().map(|entry| of(entry)).sum();
             (!possible.is_empty()).then(|| sum / possible.len() as f64)
@@ -128,7 +129,7 @@ impl Figures {
         Self {
             model: about.model.clone(),
             version: about.version.clone(),
-            observations: entries.clone().count(),
+            observations: entries.len(),
             verdicts,
             mean_absolute_error_ms: mean(&|entry| absolute_error_ms(entry.measured_ms, &entry.predicted)),
             median_relative_error: median(
@@ -246,7 +247,7 @@ mod tests {
             [80.0, 100.0, 110.0, 125.0, 250.0].map(|ms| entry("a", ms, Verdict::Plausible)).into();
         entries.push(entry("b", 160.0, Verdict::Slow));
         entries.push(entry("a", 1.0, Verdict::Impossible));
-        let figures = Figures::new(&about(true, None), entries.iter());
+        let figures = Figures::new(&about(true, None), &entries);
         assert_eq!(figures.observations, 7);
         assert_eq!(figures.verdicts, BTreeMap::from([("impossible", 1), ("plausible", 5), ("slow", 1)]));
         let close = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}");
@@ -257,14 +258,14 @@ mod tests {
         close(figures.below_p99, 5.0 / 6.0);
         // Path `a` has a median of 110; `b` was measured once.
         assert_eq!((figures.interval.about, figures.interval.count, figures.interval.inside), ("path", 1, Some(1.0)));
-        let figures = Figures::new(&about(false, None), entries.iter());
+        let figures = Figures::new(&about(false, None), &entries);
         assert_eq!((figures.interval.about, figures.interval.count), ("measurement", 6));
         close(figures.interval.inside, 2.0 / 6.0);
     }
 
     #[test]
     fn nothing_gives_no_figures() {
-        let figures = Figures::new(&about(true, None), [].iter());
+        let figures = Figures::new(&about(true, None), []);
         assert_eq!((figures.observations, figures.below_p90, figures.interval.inside), (0, None, None));
         assert_eq!((figures.mean_absolute_error_ms, figures.psi.reference), (None, None));
     }
@@ -274,7 +275,7 @@ mod tests {
         let values: Vec<Value> = (0..1_000).map(Value::from).collect();
         let histograms = BTreeMap::from([("load".to_owned(), Histogram::of(&values))]);
         let mut entries: Vec<_> = (0..300).map(|load| entry("a", f64::from(load), Verdict::Plausible)).collect();
-        let psi = |reference, entries: &[Entry]| Figures::new(&about(true, Some(reference)), entries.iter()).psi;
+        let psi = |reference, entries: &[Entry]| Figures::new(&about(true, Some(reference)), entries).psi;
         let found = psi(Reference::Training(histograms.clone()), &entries);
         assert!(found.reference == Some("training") && found.features["load"] > 0.25, "{found:?}");
         let first = || Reference::FirstObservations(histograms.clone(), 0);
@@ -282,7 +283,9 @@ mod tests {
         entries.iter_mut().take(199).for_each(|entry| entry.received_at_ms = 1);
         let found = psi(first(), &entries);
         assert_eq!((found.observations, found.features.len()), (199, 0));
-        entries.iter_mut().for_each(|entry| entry.received_at_ms = 1);
+        for entry in &mut entries {
+            entry.received_at_ms = 1;
+        }
         assert_eq!(psi(first(), &entries).features.len(), 1);
     }
 }

@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::query::Query;
 
-pub use self::observe::{MAX_OBSERVATIONS, example};
+pub(crate) use self::observe::{MAX_OBSERVATIONS, example};
 
 /// The names of all verdicts.
 pub(crate) fn verdicts() -> impl Iterator<Item = &'static str> {
@@ -37,7 +37,7 @@ pub(crate) fn verdicts() -> impl Iterator<Item = &'static str> {
 /// Where observations are stored, and how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The SQLite file; made if it is not there.
+    /// The `SQLite` file; made if it is not there.
     pub path: PathBuf,
     /// After this time they are deleted.
     pub keep: Duration,
@@ -53,6 +53,7 @@ struct Kept {
 }
 
 /// Attaches the routes. Models and metrics are managed already.
+#[must_use]
 pub fn stage(settings: Option<Settings>) -> AdHoc {
     AdHoc::try_on_ignite("observations", |rocket| async {
         let kept = match settings {

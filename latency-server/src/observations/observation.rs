@@ -28,7 +28,8 @@ pub struct Observation {
     pub verdict: Option<Verdict>,
 }
 
-/// What was predicted at the time.
+/// What was predicted at the time; the names are those of the contract.
+#[expect(clippy::struct_field_names, reason = "times have their unit in their name")]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Predicted {
     pub p50_ms: f32,

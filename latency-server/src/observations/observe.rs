@@ -1,6 +1,8 @@
 //! `POST /observe`: one measured RTT, or an array of them.
 
-use latency_core::{Predictor, RowReader};
+use std::sync::Arc;
+
+use latency_core::{Predictor, RowReader, Verdict};
 use rocket::http::Status;
 use rocket::{State, post};
 use serde::Serialize;
@@ -20,7 +22,7 @@ use crate::question::{Question, invalid_field, kind};
 use crate::rfc3339::{parse_rfc3339, unix_ms};
 
 /// The most observations in one request.
-pub const MAX_OBSERVATIONS: usize = 10_000;
+pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
 
 /// The longest id, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -50,21 +52,21 @@ pub async fn observe(
         let served = served.clone();
         spawn_blocking(move || Read::of(&served.predictor, &name, &text)).await
     };
-    let mut read = read.unwrap_or_else(|error| {
+    let read = read.unwrap_or_else(|error| {
         log::error!("observations were not read: {error}");
         Err(Failure::internal())
     })?;
     let receipts = if read.observations.is_empty() {
         Vec::new()
     } else {
-        kept.writer.store(slot.name(), served, read.observations.clone()).await?
+        kept.writer.store(slot.name(), served, Arc::clone(&read.observations)).await?
     };
     read.answer(receipts)
 }
 
 /// The answer to observations as if they were stored.
-pub fn example(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
-    let mut read = Read::of(predictor, &predictor.model_info().name, text)?;
+pub(crate) fn example(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
+    let read = Read::of(predictor, &predictor.model_info().name, text)?;
     let receipts = read.observations.iter().map(|_| Receipt::Stored).collect();
     read.answer(receipts)
 }
@@ -74,7 +76,7 @@ struct Read {
     /// Whether it is one object, not an array.
     alone: bool,
     /// The good ones.
-    observations: Vec<Observation>,
+    observations: Arc<[Observation]>,
     /// The others, by their place.
     failures: Vec<(usize, Failure)>,
 }
@@ -87,7 +89,7 @@ impl Read {
             Observation::new(predictor, model, report).map_err(Failure::from)
         };
         if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
-            return Ok(Self { alone: true, observations: vec![observation(text)?], failures: Vec::new() });
+            return Ok(Self { alone: true, observations: Arc::new([observation(text)?]), failures: Vec::new() });
         }
         let Elements::<MAX_OBSERVATIONS> { elements, found } = serde_json::from_str(text)
             .map_err(|error| not_json(&error, &format!("one object such as {EXAMPLE}, or an array of them")))?;
@@ -95,17 +97,17 @@ impl Read {
             let message = format!("found {found} observations; allowed: up to {MAX_OBSERVATIONS} in one request");
             return Err(Failure::new(Status::PayloadTooLarge, "TOO_MANY_ROWS", message));
         }
-        let mut read = Self { alone: false, observations: Vec::new(), failures: Vec::new() };
+        let (mut observations, mut failures) = (Vec::new(), Vec::new());
         for (row, element) in elements.into_iter().enumerate() {
             match observation(element.get()) {
-                Ok(observation) => read.observations.push(observation),
-                Err(failure) => read.failures.push((row, failure)),
+                Ok(observation) => observations.push(observation),
+                Err(failure) => failures.push((row, failure)),
             }
         }
-        Ok(read)
+        Ok(Self { alone: false, observations: observations.into(), failures })
     }
 
-    fn answer(&mut self, receipts: Vec<Receipt>) -> Result<Json, Failure> {
+    fn answer(self, receipts: Vec<Receipt>) -> Result<Json, Failure> {
         let answered = self.observations.iter().zip(receipts).map(|(observation, receipt)| match receipt {
             Receipt::Stored => Ok(Observed::new("stored", observation)),
             Receipt::Duplicate(before) => Ok(Observed::new("duplicate", &before)),
@@ -115,7 +117,7 @@ impl Read {
         if self.alone {
             return json(&answered.pop().ok_or_else(Failure::internal)??);
         }
-        for (row, failure) in self.failures.drain(..) {
+        for (row, failure) in self.failures {
             answered.insert(row, Err(failure));
         }
         let rows = answered.into_iter().enumerate().map(|(row, answer)| match answer {
@@ -210,7 +212,7 @@ impl Observed {
         Self {
             status,
             measured_ms: observation.measured_ms,
-            verdict: observation.verdict.map(|verdict| verdict.as_str()),
+            verdict: observation.verdict.map(Verdict::as_str),
             predicted: observation.predicted,
             model: By { name: observation.model.clone(), version: observation.version.clone() },
         }

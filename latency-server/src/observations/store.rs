@@ -1,8 +1,9 @@
-//! The SQLite file of the observations.
+//! The `SQLite` file of the observations.
 
 use std::fmt;
 use std::time::Duration;
 
+use latency_core::Verdict;
 use rocket::futures::FutureExt;
 use rocket::futures::future::BoxFuture;
 use sqlx::error::BoxDynError;
@@ -139,7 +140,7 @@ pub async fn insert(connection: &mut SqliteConnection, observation: &Observation
         .bind(high_ms)
         .bind(p90_ms)
         .bind(p99_ms)
-        .bind(observation.verdict.map(|verdict| verdict.as_str()))
+        .bind(observation.verdict.map(Verdict::as_str))
         .execute(&mut *connection)
         .await?;
     if stored.rows_affected() == 1 {
@@ -183,7 +184,7 @@ pub async fn page(
 
 /// The fields that any observation of this model has a value for.
 pub async fn fields(connection: &mut SqliteConnection, model: &str) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query("SELECT DISTINCT key FROM observations, json_each(path) WHERE model = ?");
+    let rows = sqlx::query("SELECT DISTINCT key FROM observations, json_each(observations.path) WHERE model = ?");
     let rows = rows.bind(model).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
@@ -264,7 +265,7 @@ mod tests {
             distance_km: None,
             measured_ms: 12.5,
             predicted: Predicted { p50_ms: 0.1, low_ms: 0.2, high_ms: 0.3, p90_ms: 0.4, p99_ms: 0.5 },
-            verdict: Some(latency_core::Verdict::Slow),
+            verdict: Some(Verdict::Slow),
         }
     }
 

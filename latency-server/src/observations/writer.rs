@@ -29,7 +29,7 @@ struct Job {
     /// The name under which the model answers.
     model: String,
     served: Arc<Served>,
-    observations: Vec<Observation>,
+    observations: Arc<[Observation]>,
     answer: oneshot::Sender<Result<Vec<Receipt>, Failure>>,
 }
 
@@ -42,7 +42,7 @@ impl Writer {
         &self,
         model: &str,
         served: Arc<Served>,
-        observations: Vec<Observation>,
+        observations: Arc<[Observation]>,
     ) -> Result<Vec<Receipt>, Failure> {
         let (answer, answered) = oneshot::channel();
         let job = Job { model: model.to_owned(), served, observations, answer };
@@ -101,7 +101,7 @@ impl Task {
                 select! {
                     count = jobs.recv_many(&mut taken, QUEUE) => match count {
                         0 => break,
-                        _ => self.work(taken.drain(..).collect(), metrics.as_deref()).await,
+                        _ => self.work(&mut taken, metrics.as_deref()).await,
                     },
                     _ = retention.tick() => {
                         if let Err(error) = self.forget().await {
@@ -114,10 +114,10 @@ impl Task {
         Writer(sender)
     }
 
-    async fn work(&mut self, jobs: Vec<Job>, metrics: Option<&Metrics>) {
-        match self.commit(&jobs).await {
+    async fn work(&mut self, jobs: &mut Vec<Job>, metrics: Option<&Metrics>) {
+        match self.commit(jobs).await {
             Ok(receipts) => {
-                for (job, receipts) in jobs.into_iter().zip(receipts) {
+                for (job, receipts) in jobs.drain(..).zip(receipts) {
                     if let Err(error) = self.note(&job, &receipts, metrics).await {
                         log::error!("what later observations are compared with was not stored: {error}");
                     }
@@ -127,7 +127,9 @@ impl Task {
             }
             Err(error) => {
                 let failure = refused(&error);
-                jobs.into_iter().for_each(|job| drop(job.answer.send(Err(failure.clone()))));
+                for job in jobs.drain(..) {
+                    let _ = job.answer.send(Err(failure.clone()));
+                }
             }
         }
     }
@@ -143,7 +145,7 @@ impl Task {
         let mut receipts = Vec::with_capacity(jobs.len());
         for job in jobs {
             let mut of_job = Vec::with_capacity(job.observations.len());
-            for observation in &job.observations {
+            for observation in job.observations.iter() {
                 of_job.push(store::insert(&mut transaction, observation).await?);
             }
             receipts.push(of_job);

@@ -47,21 +47,7 @@ pub fn all(predictor: &Predictor) -> Value {
             }))],
             &["measured_ms"],
         ),
-        "Observation": row.with(
-            &[
-                ("measured_ms", json!({
-                    "type": "number", "exclusiveMinimum": 0, "description": "The RTT that was measured, ms.",
-                })),
-                ("at", json!({
-                    "type": ["string", "null"], "format": "date-time", "description": "When; by default now.",
-                })),
-                ("id", json!({
-                    "type": ["string", "null"], "minLength": 1, "maxLength": 128,
-                    "description": "Stored once, however often it is sent.",
-                })),
-            ],
-            &["measured_ms"],
-        ),
+        "Observation": observation(&row),
         "Observed": observed(),
         "Prediction": prediction(schema.coordinates.is_some()),
         "Answered": {"type": "object", "properties": {"model": reference("Model")}, "required": ["model"]},
@@ -197,6 +183,26 @@ impl Row {
         let required: Vec<_> = self.required.iter().map(String::as_str).chain(required.iter().copied()).collect();
         json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }
+}
+
+fn observation(row: &Row) -> Value {
+    row.with(
+        &[
+            (
+                "measured_ms",
+                json!({"type": "number", "exclusiveMinimum": 0, "description": "The RTT that was measured, ms."}),
+            ),
+            ("at", json!({"type": ["string", "null"], "format": "date-time", "description": "When; by default now."})),
+            (
+                "id",
+                json!({
+                    "type": ["string", "null"], "minLength": 1, "maxLength": 128,
+                    "description": "Stored once, however often it is sent.",
+                }),
+            ),
+        ],
+        &["measured_ms"],
+    )
 }
 
 fn observed() -> Value {

@@ -31,12 +31,12 @@ pub fn stage() -> AdHoc {
 }
 
 #[post("/predict/batch", data = "<body>")]
-async fn predict_batch<'r>(
+async fn predict_batch(
     query: Query,
     formats: Result<Formats, Failure>,
     model: Result<Model, Failure>,
-    body: Result<Pieces<'r>, Failure>,
-) -> Result<Answer<'r>, Failure> {
+    body: Result<Pieces<'_>, Failure>,
+) -> Result<Answer<'_>, Failure> {
     let query = query.only(&["model", "live"])?;
     let live = query.flag("live")?;
     let (formats, Model(served)) = (formats?, model?);

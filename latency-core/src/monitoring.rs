@@ -84,9 +84,9 @@ impl Histogram {
     /// themselves: expect (bins − 1) (1/n + 1/m) from nothing but chance (Yurdakul, 2018).
     pub fn psi<'a>(&self, values: impl IntoIterator<Item = &'a Value>) -> f64 {
         let counts = self.count(values);
-        let bins = || self.counts.iter().zip(&counts).filter(|(then, now)| **then + **now > 0);
+        let bins = || self.counts.iter().zip(&counts).filter(|(then, now)| **then > 0 || **now > 0);
         let used = bins().count() as f64;
-        let total = |counts: &[u64]| counts.iter().sum::<u64>() as f64 + used / 2.0;
+        let total = |counts: &[u64]| counts.iter().map(|count| *count as f64).sum::<f64>() + used / 2.0;
         let (then, now) = (total(&self.counts), total(&counts));
         bins()
             .map(|(expected, actual)| {

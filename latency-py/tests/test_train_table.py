@@ -309,7 +309,7 @@ def test_the_export_of_a_servers_observations_is_such_a_table(tmp_path: Path) ->
     command = ["train", "--data", str(path), "--name", "latency", "--out", str(model)]
     subprocess.run([sys.executable, "-m", "latency_predictor", *command], check=True, capture_output=True)
     predictor = Predictor(model)
-    assert predictor.predict("London", {"place": "Tokyo", "access": None}, src_access="wifi").p50_ms > 0
+    assert predictor.predict("London", "Tokyo", src_access="wifi").p50_ms > 0
     assert predictor.schema["histograms"]["src_access"]["words"] == ["wifi", "wired"]
 
 

@@ -10,7 +10,7 @@ use crate::rfc3339::unix_ms;
 /// A measurement as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
-    /// The caller's name for it, by which it is stored once.
+    /// The caller's name for it, by which it is stored once for each model.
     pub id: Option<String>,
     /// What the same id must come with.
     pub digest: [u8; 32],
@@ -70,12 +70,9 @@ impl Observation {
         let path = value::Value::Object(path).to_string();
         let received_at_ms = unix_ms(std::time::SystemTime::now());
         let mut digest = Sha256::new();
-        for part in [
-            model.as_bytes(),
-            path.as_bytes(),
-            &measured_ms.to_le_bytes(),
-            at_ms.map(i64::to_le_bytes).as_ref().map_or(b"", |at| at),
-        ] {
+        for part in
+            [path.as_bytes(), &measured_ms.to_le_bytes(), at_ms.map(i64::to_le_bytes).as_ref().map_or(b"", |at| at)]
+        {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         }

@@ -170,7 +170,7 @@ fn shortened(text: &str) -> String {
 }
 
 fn conflict() -> Failure {
-    let message = "found the id of another observation, with another path, RTT, time or model; allowed: a new id, or the \
+    let message = "found the id of another observation, with another path, RTT or time; allowed: a new id, or the \
                    same observation again";
     let failure = Failure::new(Status::Conflict, "ID_CONFLICT", message);
     Failure { field: Some("id".to_owned()), ..failure }

@@ -1,6 +1,10 @@
 //! The `SQLite` file of the observations.
 
 use std::fmt;
+use std::fs::OpenOptions;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use latency_core::Verdict;
@@ -76,12 +80,12 @@ impl Store {
     pub async fn open(settings: &Settings) -> Result<(Self, SqliteConnection), StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(&settings.path)
-            .create_if_missing(true)
             // Readers and the writer do not wait for each other.
             .journal_mode(SqliteJournalMode::Wal)
             // What was answered is there after a power failure too.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
+        make(&settings.path)?;
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate(&mut connection).await?;
         let reading = SqliteConnectOptions::new().filename(&settings.path).read_only(true).busy_timeout(BUSY_TIMEOUT);
@@ -92,6 +96,15 @@ impl Store {
     pub async fn reader(&self) -> Result<SqliteConnection, StoreError> {
         Ok(SqliteConnection::connect_with(&self.0).await?)
     }
+}
+
+/// Makes an empty file that only this user can read, unless there is one.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| StoreError::Other(error.to_string()))
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -122,7 +135,7 @@ pub enum Receipt {
 /// Stores one observation.
 pub async fn insert(connection: &mut SqliteConnection, observation: &Observation) -> Result<Receipt, StoreError> {
     let statement = format!(
-        "INSERT INTO observations ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+        "INSERT INTO observations ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, id) DO NOTHING"
     );
     let Predicted { p50_ms, low_ms, high_ms, p90_ms, p99_ms } = observation.predicted;
     let stored = sqlx::query(&statement)
@@ -146,9 +159,9 @@ pub async fn insert(connection: &mut SqliteConnection, observation: &Observation
     if stored.rows_affected() == 1 {
         return Ok(Receipt::Stored);
     }
-    let statement = format!("SELECT {COLUMNS} FROM observations WHERE id = ?");
-    let before = sqlx::query(&statement).bind(observation.id.as_deref()).fetch_one(connection).await?;
-    let before = read(&before)?;
+    let statement = format!("SELECT {COLUMNS} FROM observations WHERE model = ? AND id = ?");
+    let before = sqlx::query(&statement).bind(&observation.model).bind(observation.id.as_deref());
+    let before = read(&before.fetch_one(connection).await?)?;
     Ok(if before.digest == observation.digest { Receipt::Duplicate(Box::new(before)) } else { Receipt::Conflict })
 }
 
@@ -292,6 +305,11 @@ mod tests {
         let mut found = fields(&mut reader, "m").await.unwrap();
         found.sort();
         assert_eq!(found, ["hops", "link"]);
+        #[cfg(unix)]
+        for entry in folder.path().read_dir().unwrap() {
+            let mode = std::os::unix::fs::MetadataExt::mode(&entry.unwrap().metadata().unwrap());
+            assert_eq!(mode & 0o77, 0, "others may read it");
+        }
         assert_eq!(page(&mut reader, "m", 1, 9).await.unwrap().len(), 2);
         assert!(insert(&mut reader, &named).await.is_err());
         assert!(delete_before(&mut connection, 3).await.unwrap() && !delete_before(&mut connection, 3).await.unwrap());

@@ -19,7 +19,7 @@ use crate::models::Served;
 use crate::rfc3339::unix_ms;
 
 /// Requests that wait to be stored. More are told to come again.
-const QUEUE: usize = 16;
+const QUEUE: usize = 32;
 
 /// How often what is too old is deleted.
 const RETENTION_EVERY: Duration = Duration::from_hours(1);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::common::program::{Program, run};
-use crate::common::{Connection, TokenFile, client, config, json, local, observations, write_variant};
+use crate::common::{Connection, PREDICTOR, TokenFile, client, config, json, local, observations, write_variant};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
 use latency_server::models::{Models, Source};
@@ -254,7 +254,8 @@ fn each_version_has_figures_of_its_own() {
     let model = folder.path().join("model.onnx");
     write_variant(&model, 1);
     let source = Source::File(model.clone());
-    let models = Models::new(source.load(None).unwrap(), source, None);
+    let models =
+        Models::new(source.load(None).unwrap(), source, None).with("other", PREDICTOR.clone(), Source::Bundled);
     let slot = models.default_slot().clone();
     let config = Config { observations: Some(observations(folder.path())), ..config() };
     let client = Client::untracked(latency_server::rocket(&config, models)).unwrap();
@@ -263,10 +264,17 @@ fn each_version_has_figures_of_its_own() {
     write_variant(&model, 2);
     slot.reload("test").unwrap();
     observe(&client, &Value::from(vec![row; 2]));
-    let counts: Vec<_> = figures(&client).iter().map(|figures| figures["observations"].clone()).collect();
-    assert_eq!(counts, [json!(1), json!(2)]);
+    // Another model is observed by the same name.
+    let named = json!({"src": "London", "dst": "Tokyo", "measured_ms": 240, "id": "a"});
+    for path in ["/observe", "/observe?model=other"] {
+        assert_eq!(json(client.post(path).body(named.to_string()).dispatch())["status"], "stored", "{path}");
+    }
+    let counts = figures(&client);
+    let counts: Vec<_> = counts.iter().map(|figures| (&figures["model"], &figures["observations"])).collect();
+    let (latency, other) = (json!("latency"), json!("other"));
+    assert_eq!(counts, [(&latency, &json!(1)), (&latency, &json!(3)), (&other, &json!(1))]);
     let text = client.get("/metrics").dispatch().into_string().unwrap();
-    assert!(text.contains("latency_observed_window{model=\"latency\"} 2"), "{text}");
+    assert!(text.contains("latency_observed_window{model=\"latency\"} 3"), "{text}");
 }
 
 #[test]

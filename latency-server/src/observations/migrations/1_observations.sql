@@ -1,6 +1,6 @@
 CREATE TABLE observations (
     number INTEGER PRIMARY KEY,
-    id TEXT UNIQUE,
+    id TEXT,
     digest BLOB NOT NULL,
     model TEXT NOT NULL,
     version TEXT NOT NULL,
@@ -14,7 +14,8 @@ CREATE TABLE observations (
     high_ms REAL NOT NULL,
     p90_ms REAL NOT NULL,
     p99_ms REAL NOT NULL,
-    verdict TEXT
+    verdict TEXT,
+    UNIQUE (model, id)
 ) STRICT;
 
 CREATE INDEX observations_by_model ON observations (model, version, number);

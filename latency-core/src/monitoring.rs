@@ -10,9 +10,6 @@ use crate::row::Value;
 /// More words than any field may have would make a model file large.
 const MAX_WORDS: usize = 1_000;
 
-/// Where numbers are cut into bins of about as many values each.
-const CUTS: usize = 9;
-
 /// The pinball loss (Koenker and Bassett, Regression Quantiles, Econometrica 46, 1978) of a predicted quantile, in the unit
 /// of the values. On average it is lowest for the true quantile.
 ///
@@ -29,7 +26,8 @@ pub fn pinball_loss(measured: f64, predicted: f64, quantile: f64) -> f64 {
     (quantile * error).max((quantile - 1.0) * error)
 }
 
-/// How often the values of a field lie in which bin: numbers between their deciles, words one by one, missing values.
+/// How often the values of a field lie in which bin: numbers between their deciles and beyond all of them, words one
+/// by one, missing values.
 ///
 /// ```
 /// use latency_core::{Histogram, Value};
@@ -66,11 +64,11 @@ impl Histogram {
         let values = values.into_iter();
         let mut numbers: Vec<f64> = values.clone().filter_map(number).collect();
         numbers.sort_unstable_by(f64::total_cmp);
-        let mut cuts: Vec<f64> =
-            (1..=CUTS).filter_map(|cut| numbers.get(cut * numbers.len() / (CUTS + 1)).copied()).collect();
+        let deciles = (1..10).filter_map(|tenth| numbers.get(tenth * numbers.len() / 10));
+        // What comes later may lie below the smallest or beyond the largest, also where all are the same.
+        let below = numbers.first().map(|smallest| smallest.next_down());
+        let mut cuts: Vec<f64> = below.into_iter().chain(deciles.chain(numbers.last()).copied()).collect();
         cuts.dedup();
-        // Nothing lies beyond the largest.
-        cuts.pop_if(|cut| numbers.last() == Some(cut));
         let words: BTreeSet<&str> = values.clone().filter_map(word).take(MAX_WORDS).collect();
         let mut histogram = Self { cuts, words: words.into_iter().map(str::to_owned).collect(), counts: Vec::new() };
         histogram.counts = histogram.count(values);
@@ -170,7 +168,7 @@ mod tests {
     fn what_was_never_there_before_counts_and_stays_finite() {
         let numbers: Vec<Value> = (0..1000).map(Value::from).collect();
         let histogram = Histogram::of(&numbers);
-        assert_eq!((histogram.cuts.len(), histogram.counts.len()), (9, 12));
+        assert_eq!((histogram.cuts.len(), histogram.counts.len()), (11, 14));
         for other in [Value::Missing, Value::from("new"), Value::from(5_000)] {
             let found = histogram.psi(&vec![other; 1000]);
             assert!(found > 1.0 && found.is_finite(), "{found}");
@@ -179,10 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn one_value_is_one_bin() {
+    fn where_all_are_the_same_any_other_is_seen() {
         let same = vec![Value::from(3); 100];
         let histogram = Histogram::of(&same);
-        assert_eq!((histogram.cuts.clone(), histogram.psi(&same)), (vec![], 0.0));
+        assert_eq!((histogram.counts.as_slice(), histogram.psi(&same)), ([0, 0, 0, 100, 0].as_slice(), 0.0));
+        for other in [2.9, 3.1] {
+            assert!(histogram.psi(&vec![Value::from(other); 100]) > 1.0, "{other}");
+        }
         assert!(histogram.check().is_ok());
         assert!(Histogram { counts: vec![1], ..histogram }.check().is_err());
         assert!(Histogram { cuts: vec![2.0, 1.0], words: vec![], counts: vec![0; 5] }.check().is_err());

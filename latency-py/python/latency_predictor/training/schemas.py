@@ -268,11 +268,13 @@ def histograms(schema: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
             found[field["name"]] = {"words": words, "counts": [missing, 0, *counts, 0]}
             continue
         numbers = np.sort(present.to_numpy(dtype=np.float64))
-        cuts = numbers[[cut * len(numbers) // 10 for cut in range(1, 10)]]
+        deciles = numbers[[tenth * len(numbers) // 10 for tenth in range(1, 10)]]
+        # What comes later may lie below the smallest or beyond the largest, also where all are the same.
+        below, last = np.nextafter(numbers[0], -np.inf), numbers[-1]
         if field.get("unit") == "degree":
             # To whole degrees: no place can be read from them.
-            cuts = cuts.round()
-        cuts = np.unique(cuts[cuts < numbers[-1]])
+            deciles, below, last = deciles.round(), np.ceil(numbers[0]) - 1, np.ceil(last)
+        cuts = np.unique([below, *deciles, last])
         counts = np.bincount(np.searchsorted(cuts, numbers), minlength=len(cuts) + 1).tolist()
         found[field["name"]] = {"cuts": cuts.tolist(), "counts": [missing, 0, *counts]}
     return found

@@ -101,6 +101,8 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("LATENCY_SESSIONS", "0", "1 to 1024"),
         ("LATENCY_SESSIONS", "1025", "1 to 1024"),
         ("LATENCY_SESSIONS", "2.5", "1 to 1024"),
+        ("LATENCY_OBSERVATIONS_DAYS", "0", "1 to 3650"),
+        ("LATENCY_OBSERVATIONS_DAYS", "3651", "1 to 3650"),
         ("LATENCY_REQUIRE_TOKEN", "all", "off; predict"),
         ("LATENCY_CORS_ORIGINS", "*", "https://app.example"),
         ("LATENCY_CORS_ORIGINS", "https://app.example/", "https://app.example"),

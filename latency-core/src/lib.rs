@@ -90,6 +90,7 @@ mod hubs;
 mod judgement;
 mod labels;
 mod model_info;
+mod monitoring;
 mod notes;
 mod path;
 mod places;
@@ -114,6 +115,7 @@ pub use ndarray;
 
 pub use labels::{Access, Provider, Tier};
 pub use model_info::{ModelInfo, ModelTag};
+pub use monitoring::{Histogram, pinball_loss};
 pub use notes::{Notes, Warning, WarningCode};
 pub use path::{Endpoint, Path};
 #[cfg(feature = "places")]

@@ -31,6 +31,7 @@ pub use self::seen::{SeenPairs, SeenRegions};
 pub use self::spread::{Spread, SpreadEnd, SpreadExcess, SpreadKind, SpreadQuantiles};
 use crate::continents::Continent;
 use crate::error::{Error, ErrorKind, Result, list};
+use crate::monitoring::Histogram;
 
 /// The metadata key that holds the schema.
 ///
@@ -104,6 +105,9 @@ pub struct Schema {
     /// Which categories of the two ends training saw together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_pairs: Option<SeenPairs>,
+    /// How the values of fields were spread in training, by field: what [`Histogram::psi`] compares with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<String, Histogram>,
     /// Where the model comes from: data sets, rows, dates, metrics. Free form, shown as it is.
     #[serde(default)]
     pub provenance: serde_json::Map<String, serde_json::Value>,
@@ -757,6 +761,12 @@ impl Schema {
         }
         self.check_outputs()?;
         self.spread.as_ref().map_or(Ok(()), |spread| spread.check(self))?;
+        for (name, histogram) in &self.histograms {
+            if self.field(name).is_none() {
+                return Err(format!("found a histogram of `{name}`; allowed: the names of fields"));
+            }
+            histogram.check()?;
+        }
         self.seen_pairs.as_ref().map_or(Ok(()), |pairs| pairs.check(self))
     }
 

@@ -451,6 +451,11 @@ const FLAWS: &[Flaw] = &[
     ("a pair of fields that are not there", |schema| {
         schema["seen_pairs"] = json!({"fields": ["link", "hops"], "pairs": []});
     }),
+    ("a histogram of no field", |schema| schema["histograms"] = json!({"weather": {"counts": [0, 0, 0]}})),
+    ("a histogram with a count too few", |schema| schema["histograms"] = json!({"hops": {"counts": [0, 0]}})),
+    ("a histogram with cuts in disorder", |schema| {
+        schema["histograms"] = json!({"hops": {"cuts": [2, 1], "counts": [0, 0, 0, 0, 0]}});
+    }),
     ("too few cells of seen regions", |schema| {
         *schema = places();
         schema["coordinates"]["seen_regions"] = json!({"within_km": 1000, "cells": "00ff"});

@@ -297,6 +297,47 @@ def test_a_model_with_coordinates_knows_its_floor(globe: Predictor) -> None:
         globe.predict(**{**fields, "server_lat": 95})
 
 
+def test_the_export_of_a_servers_observations_is_such_a_table(tmp_path: Path) -> None:
+    """As `GET /observations/export` writes it: a column for each field with values, and `rtt_ms`."""
+    table = globe_table(300).set_axis(["src_lat", "src_lon", "dst_lat", "dst_lon", "hops", "rtt_ms"], axis=1)
+    random = np.random.default_rng(4)
+    table["src_access"] = random.choice(["wifi", "wired", None], len(table))
+    path = tmp_path / "observed.csv"
+    columns = ["src_lat", "src_lon", "dst_lat", "dst_lon", "src_access", "rtt_ms"]
+    table[columns].to_csv(path, index=False)
+    model = tmp_path / "observed.onnx"
+    command = ["train", "--data", str(path), "--name", "latency", "--out", str(model)]
+    subprocess.run([sys.executable, "-m", "latency_predictor", *command], check=True, capture_output=True)
+    predictor = Predictor(model)
+    assert predictor.predict("London", "Tokyo", src_access="wifi").p50_ms > 0
+    assert predictor.schema["histograms"]["src_access"]["words"] == ["wifi", "wired"]
+
+
+def test_the_schema_says_how_training_was_spread() -> None:
+    table = pd.DataFrame(
+        {
+            "src_lat": [1.26, *range(1, 100)], "load": [None, *range(99)], "same": [5.0] * 100,
+            "link": ["radio"] * 30 + ["fibre"] * 68 + [None] * 2,
+        }
+    )  # fmt: skip
+    fields = [
+        schemas.coordinate_field("src_lat", "lat"),
+        {"name": "load", "type": "number"},
+        {"name": "same", "type": "number"},
+        {"name": "link", "type": "category", "categories": ["fibre", "radio"]},
+    ]
+    found = schemas.histograms({"fields": fields}, table)
+    assert all(sum(histogram["counts"]) == 100 for histogram in found.values())
+    # No coordinate of training can be read from it.
+    assert all(cut == round(cut) for cut in found["src_lat"]["cuts"])
+    # Each cut belongs to the bin below it.
+    assert found["load"]["cuts"][1:] == [9.0, 19.0, 29.0, 39.0, 49.0, 59.0, 69.0, 79.0, 89.0, 98.0]
+    assert found["load"]["counts"] == [1, 0, 0, *[10] * 9, 9, 0]
+    # Where all are the same, any other can be told from them.
+    assert found["same"] == {"cuts": [np.nextafter(5.0, 0.0), 5.0], "counts": [0, 0, 0, 100, 0]}
+    assert found["link"] == {"words": ["fibre", "radio"], "counts": [2, 0, 68, 30, 0]}
+
+
 def test_a_target_with_zero_or_below_is_predicted_as_it_is() -> None:
     table = radio_table()
     table["drift"] = np.where(table["load"] > 0.5, 10.0, -10.0) + table.pop("rtt_ms") * 0.01

@@ -24,6 +24,7 @@ use crate::limits;
 use crate::logging::LogFormat;
 use crate::models::registry::{Credentials, Registry};
 use crate::models::{Models, Options, Source};
+use crate::observations;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
@@ -133,6 +134,18 @@ pub const VARIABLES: &[Variable] = &[
         purpose: "how many predictions run at the same time",
         allowed: "1 to 1024",
         default: "one per processor core",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS",
+        purpose: "where measured RTTs are stored that callers report",
+        allowed: "path of an SQLite file, which is made if it is not there",
+        default: "none: nothing is stored",
+    },
+    Variable {
+        name: "LATENCY_OBSERVATIONS_DAYS",
+        purpose: "how long they are kept, in days",
+        allowed: "1 to 3650",
+        default: "90",
     },
     Variable {
         name: "LATENCY_TOKENS_FILE",
@@ -248,6 +261,8 @@ pub struct Config {
     pub models: Vec<(String, Source)>,
     /// How often registries are asked for another version; none for never.
     pub registry_poll: Option<Duration>,
+    /// Where measured RTTs are stored; none if they are not.
+    pub observations: Option<observations::Settings>,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port to listen on; 0 for any free one.
@@ -288,6 +303,7 @@ impl Default for Config {
             model: Source::Bundled,
             models: Vec::new(),
             registry_poll: Some(Duration::from_secs(30)),
+            observations: None,
             address: Ipv4Addr::LOCALHOST.into(),
             port: 5000,
             log_level: LevelFilter::Warn,
@@ -351,6 +367,7 @@ impl Config {
             model: variables.model()?,
             models: variables.models()?,
             registry_poll: variables.registry_poll(default.registry_poll)?,
+            observations: variables.observations()?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
             port: variables.parse("LATENCY_PORT", |_| true)?.unwrap_or(default.port),
             log_level: variables
@@ -516,6 +533,12 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
         }
         let seconds = self.parse(name, |seconds| (1..=86_400).contains(seconds))?;
         Ok(seconds.map(Duration::from_secs).or(default))
+    }
+
+    fn observations(&self) -> Result<Option<observations::Settings>, ConfigError> {
+        let days: u64 = self.parse("LATENCY_OBSERVATIONS_DAYS", |days| (1..=3650).contains(days))?.unwrap_or(90);
+        let settings = |path| observations::Settings { path, keep: Duration::from_hours(24 * days) };
+        Ok(self.path("LATENCY_OBSERVATIONS").map(settings))
     }
 
     fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {

@@ -69,12 +69,7 @@ fn judge(query: Query, body: Result<Body, Failure>, model: Result<Model, Failure
 /// Whether a measurement can be true, for a question in JSON.
 pub fn verdict(predictor: &Predictor, seen: Option<&Seen>, text: &str) -> Result<Json, Failure> {
     let question = Question::read(text, &["measured_ms"], r#"{"src": "London", "dst": "Tokyo", "measured_ms": 240}"#)?;
-    let Some(measured_ms) = question.number("measured_ms")? else {
-        let message = "required, but not given; allowed: a number above 0 (ms); give it";
-        let failure = Failure::new(Status::BadRequest, "MISSING_FIELD", message);
-        return Err(Failure { field: Some("measured_ms".to_owned()), ..failure });
-    };
-    let answer: Judgement = predictor.judge(&question.row()?, measured_ms)?;
+    let answer: Judgement = predictor.judge(&question.row()?, question.measured_ms()?)?;
     if let Some(seen) = seen {
         seen.note(metrics::Question::Judge, &answer.prediction);
     }

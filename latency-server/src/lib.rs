@@ -24,6 +24,7 @@ pub mod metrics;
 mod mlflow;
 mod model_info;
 pub mod models;
+pub mod observations;
 mod oip;
 mod openapi;
 mod pace;
@@ -75,6 +76,7 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(predict::stage(config.max_body_bytes))
         .attach(predict_batch::stage())
         .attach(decisions::stage())
+        .attach(observations::stage(config.observations.clone()))
         .attach(places::stage())
         .attach(oip::stage())
         .attach(mlflow::stage())

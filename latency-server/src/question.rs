@@ -60,6 +60,15 @@ impl<'a> Question<'a> {
         Err(invalid_field(own, format!("found {found}; allowed: a number")))
     }
 
+    /// The RTT that was measured, which has to be given.
+    pub fn measured_ms(&self) -> Result<f64, Failure> {
+        self.number("measured_ms")?.ok_or_else(|| {
+            let message = "required, but not given; allowed: a number above 0 (ms); give it";
+            let failure = Failure::new(Status::BadRequest, "MISSING_FIELD", message);
+            Failure { field: Some("measured_ms".to_owned()), ..failure }
+        })
+    }
+
     /// What belongs to the path.
     pub fn entries(&self) -> Result<Vec<(String, Entry)>, Failure> {
         let bytes: usize = self.row.iter().map(|(key, value)| key.len() + value.get().len()).sum();

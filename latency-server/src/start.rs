@@ -9,11 +9,12 @@ use std::process::ExitCode;
 
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
-use rocket::tokio::runtime;
+use rocket::tokio::runtime::{self, Runtime};
 
 use crate::arguments::{Arguments, Command};
 use crate::config::{self, Config, Variable};
 use crate::models::Models;
+use crate::observations;
 use crate::settings::{self, Origin, Settings};
 use crate::tokens::{self, Scopes};
 use crate::{health_check, logging, stopping};
@@ -88,6 +89,7 @@ fn health(flags: Flags) -> Result<(), Stop> {
 fn check_config(flags: Flags) -> Result<(), Stop> {
     let (settings, config) = configure(flags)?;
     let models = load_models(&settings, &config)?;
+    check_observations(&config, &start_runtime()?)?;
     print!("{}", settings.table());
     println!("{}", found_good(&config, &models));
     Ok(())
@@ -118,18 +120,26 @@ fn load_models(settings: &Settings, config: &Config) -> Result<Models, Stop> {
     })
 }
 
+fn start_runtime() -> Result<Runtime, Stop> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Stop::new(format!("cannot start threads: {error}")))
+}
+
+fn check_observations(config: &Config, runtime: &Runtime) -> Result<(), Stop> {
+    let check = |settings| runtime.block_on(observations::check(settings)).map_err(Stop::new);
+    config.observations.as_ref().map_or(Ok(()), check)
+}
+
 fn serve(flags: Flags) -> Result<(), Stop> {
     let (settings, config) = configure(flags)?;
-    let runtime = runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::new(format!("cannot start threads: {error}")))?;
+    let runtime = start_runtime()?;
     let no_signals = |error| Stop::new(format!("cannot handle signals: {error}"));
     let hangups = {
         let _in_runtime = runtime.enter();
         stopping::hangups().map_err(no_signals)?
     };
     let models = load_models(&settings, &config)?;
+    check_observations(&config, &runtime)?;
     let rocket = crate::rocket(&config, models).attach(AdHoc::on_liftoff("greeting", |rocket| {
         Box::pin(async move {
             // The port that the system chose, if 0 was asked for.

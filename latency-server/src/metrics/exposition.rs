@@ -12,6 +12,7 @@ use rocket::{Responder, State, get};
 use super::Metrics;
 use crate::errors::Failure;
 use crate::models::{Models, ReloadResult};
+use crate::observations::Observations;
 
 /// Prometheus 3 refuses text whose form is not named.
 #[derive(Responder)]
@@ -22,8 +23,13 @@ pub struct Exposition {
 }
 
 #[get("/metrics")]
-pub fn metrics(metrics: &State<Arc<Metrics>>, models: &State<Models>) -> std::result::Result<Exposition, Failure> {
+pub fn metrics(
+    metrics: &State<Arc<Metrics>>,
+    models: &State<Models>,
+    observations: &State<Observations>,
+) -> std::result::Result<Exposition, Failure> {
     let text = state_of(models).and_then(|mut families| {
+        families.extend(figures_of(models, observations)?);
         families.extend(metrics.registry.gather());
         families.sort_by(|one, other| one.name().cmp(other.name()));
         TextEncoder::new().encode_to_string(&families)
@@ -118,4 +124,54 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
     // Prometheus' text has no families without series: those of registries, where no model comes from one.
     let some = |family: &MetricFamily| !family.get_metric().is_empty();
     Ok(families.into_iter().flatten().chain(last.collect()).filter(some).collect())
+}
+
+/// How good the predictions of the models that answer were, where measurements were reported.
+fn figures_of(models: &Models, observations: &Observations) -> Result<Vec<MetricFamily>> {
+    let window = IntGaugeVec::new(
+        Opts::new(
+            "latency_observed_window",
+            "Observations of the version that answers: the last, from which the other figures come.",
+        ),
+        &["model"],
+    )?;
+    let coverage = GaugeVec::new(
+        Opts::new(
+            "latency_observed_coverage",
+            "Share of measurements up to `p90` and `p99`, and of medians of paths within the `interval`.",
+        ),
+        &["model", "of"],
+    )?;
+    let pinball = GaugeVec::new(
+        Opts::new("latency_observed_pinball_seconds", "Mean pinball loss of the predicted quantiles."),
+        &["model", "quantile"],
+    )?;
+    let psi = GaugeVec::new(
+        Opts::new("latency_feature_psi", "Population stability index of what was observed, by field."),
+        &["model", "feature"],
+    )?;
+    for slot in models.slots() {
+        let (served, name) = (slot.served(), slot.name());
+        let Some(figures) = observations.figures(name, &served.predictor.model_info().version) else { continue };
+        window.with_label_values(&[name]).set(i64::try_from(figures.observations).unwrap_or(i64::MAX));
+        let shares = [("p90", figures.below_p90), ("p99", figures.below_p99), ("interval", figures.interval.inside)];
+        for (of, share) in shares {
+            if let Some(share) = share {
+                coverage.with_label_values(&[name, of]).set(share);
+            }
+        }
+        let losses =
+            [("0.5", figures.pinball_ms.p50), ("0.9", figures.pinball_ms.p90), ("0.99", figures.pinball_ms.p99)];
+        for (quantile, loss) in losses {
+            if let Some(loss) = loss {
+                pinball.with_label_values(&[name, quantile]).set(loss / 1000.0);
+            }
+        }
+        for (feature, index) in &figures.psi.features {
+            psi.with_label_values(&[name, feature]).set(*index);
+        }
+    }
+    let families = [window.collect(), coverage.collect(), pinball.collect(), psi.collect()].into_iter().flatten();
+    // The text has no place for a metric without values.
+    Ok(families.filter(|family| !family.get_metric().is_empty()).collect())
 }

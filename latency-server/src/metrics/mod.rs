@@ -19,6 +19,7 @@ use rocket::{Request, routes};
 
 use crate::errors::OWN_CODES;
 use crate::models::{Models, Slot};
+use crate::observations;
 
 pub use seen::{Question, Rows, Seen};
 pub use summary::RouteSummary;
@@ -35,6 +36,8 @@ const SECONDS: [f64; 13] =
 
 /// From the same city to the other side of the Earth over a bad access.
 const RTT_SECONDS: [f64; 13] = [0.001, 0.002_5, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5];
+
+const RELATIVE_ERRORS: [f64; 10] = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0];
 
 const ROWS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 30_000.0, 100_000.0];
 
@@ -85,6 +88,9 @@ pub struct Metrics {
     predicted: HistogramVec,
     batch_rows: HistogramVec,
     out_of_range: IntCounterVec,
+    observations: IntCounterVec,
+    absolute_errors: HistogramVec,
+    relative_errors: HistogramVec,
 }
 
 /// Attaches the metrics and their route. The models are managed already.
@@ -173,6 +179,23 @@ impl Metrics {
                 "Warnings that an input lies outside what training saw, by field.",
                 &["model", "field"],
             )?,
+            observations: counters(
+                "latency_observations_total",
+                "Measured RTTs stored, by model and verdict; `none` from models that judge nothing.",
+                &["model", "verdict"],
+            )?,
+            absolute_errors: histograms(
+                "latency_observed_absolute_error_seconds",
+                "How far measured RTTs were from the predicted median.",
+                &["model"],
+                &RTT_SECONDS,
+            )?,
+            relative_errors: histograms(
+                "latency_observed_relative_error",
+                "The same relative to the measured RTT.",
+                &["model"],
+                &RELATIVE_ERRORS,
+            )?,
             registry: registry.clone(),
         };
         for code in codes() {
@@ -206,6 +229,11 @@ impl Metrics {
             self.out_of_range.clone(),
             self.row_errors.clone(),
         );
+        for verdict in observations::verdicts() {
+            self.observations.with_label_values(&[slot.name(), verdict]);
+        }
+        self.absolute_errors.with_label_values(&model);
+        self.relative_errors.with_label_values(&model);
         seen.expect(slot.served().predictor.schema());
         slot.observe_by(seen);
     }
@@ -236,6 +264,15 @@ impl Metrics {
         self.errors.with_label_values(&[code]).inc();
         if let Some(rejection) = Rejection::of_code(code) {
             self.rejections.with_label_values(&[rejection.reason()]).inc();
+        }
+    }
+
+    /// A measured RTT was stored; errors in ms and relative to it, unless it cannot be true.
+    pub fn observed(&self, model: &str, verdict: &str, errors: Option<(f64, f64)>) {
+        self.observations.with_label_values(&[model, verdict]).inc();
+        if let Some((absolute_ms, relative)) = errors {
+            self.absolute_errors.with_label_values(&[model]).observe(absolute_ms / 1000.0);
+            self.relative_errors.with_label_values(&[model]).observe(relative);
         }
     }
 

@@ -6,6 +6,7 @@ use super::{Asked, dialects};
 use crate::decisions::{self, DEFAULT_QUANTILE, MAX_CANDIDATES};
 use crate::errors::{Failure, Json};
 use crate::gate::VITAL;
+use crate::observations::{self, MAX_OBSERVATIONS};
 use crate::places::{DEFAULT_SUGGESTIONS, MAX_SUGGESTIONS};
 use crate::predict::{self, MAX_QUANTILES, MAX_ROWS};
 
@@ -24,6 +25,9 @@ pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
         rank(asked),
         timeout(asked),
         judge(asked),
+        observe(asked),
+        observations(),
+        export(),
         places(),
         get(
             "/model_info",
@@ -244,6 +248,103 @@ fn judge(asked: &Asked<'_>) -> Operation {
         "The verdict.",
         &answer,
     )
+}
+
+fn observe(asked: &Asked<'_>) -> Operation {
+    let body = asked.row_with(&json!({"measured_ms": 240}));
+    let one = example(&body, |text| observations::example(asked.predictor, text));
+    let request = json!({"oneOf": [
+        reference("Observation"),
+        {"type": "array", "items": reference("Observation"), "maxItems": MAX_OBSERVATIONS},
+    ]});
+    let answer = json!({"oneOf": [
+        reference("Observed"),
+        {
+            "type": "object",
+            "properties": {
+                "observations": {"type": "array", "items": {"oneOf": [reference("Observed"), reference("Failure")]}},
+            },
+            "required": ["observations"],
+        },
+    ]});
+    let mut operation = post(
+        "/observe",
+        "Store a measured RTT",
+        &format!(
+            "One object, or an array of up to {MAX_OBSERVATIONS}, each answered when it is on disk. An `id` makes it safe to send it again."
+        ),
+        &[model()],
+        &request,
+        one,
+        "What became of it, and what was predicted.",
+        &answer,
+    );
+    let responses = &mut operation.description["responses"];
+    responses["404"] = failure("There is no model of this name, or the server keeps no observations.");
+    responses["409"] = failure("Another observation has this id.");
+    responses["507"] = failure("There is no space left.");
+    operation
+}
+
+fn observations() -> Operation {
+    let share = json!({"type": ["number", "null"], "minimum": 0, "maximum": 1});
+    let number = json!({"type": ["number", "null"], "minimum": 0});
+    let figures = json!({
+        "type": "object",
+        "properties": {
+            "model": {"type": "string"},
+            "version": {"type": "string"},
+            "observations": {"type": "integer", "minimum": 0},
+            "verdicts": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "mean_absolute_error_ms": number,
+            "median_relative_error": number,
+            "pinball_ms": {"type": "object", "properties": {"p50": number, "p90": number, "p99": number}},
+            "below_p90": share,
+            "below_p99": share,
+            "interval": {"type": "object", "properties": {
+                "about": {"enum": ["path", "measurement"]}, "count": {"type": "integer"}, "inside": share,
+            }},
+            "psi": {"type": "object", "properties": {
+                "reference": {"enum": ["training", "first_observations", null]},
+                "observations": {"type": "integer"},
+                "features": {"type": "object", "additionalProperties": {"type": "number"}},
+            }},
+        },
+        "required": ["model", "version", "observations", "interval", "psi"],
+    });
+    let answer = json!({
+        "type": "object",
+        "properties": {"models": {"type": "array", "items": figures}},
+        "required": ["models"],
+    });
+    get(
+        "/observations",
+        "How good the predictions were",
+        "Errors, coverage and drift of each version, over its last observations.",
+        &[],
+        {
+            let mut answers = answers("The figures.", &answer);
+            answers["404"] = failure("The server keeps no observations.");
+            answers
+        },
+    )
+}
+
+fn export() -> Operation {
+    let mut responses = json!({"200": {
+        "description": "A column for each field that has values, and `rtt_ms`.",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    }});
+    responses["403"] = failure("The token has not the scope admin.");
+    let mut operation = get(
+        "/observations/export",
+        "A table to train on",
+        "Every observation of the model that can be true, as `latency train --data` takes it.",
+        &[model()],
+        responses,
+    );
+    operation.description["security"] = json!([{"token": []}]);
+    operation
 }
 
 /// `GET` is there because it was promised once.

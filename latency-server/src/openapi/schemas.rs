@@ -47,6 +47,8 @@ pub fn all(predictor: &Predictor) -> Value {
             }))],
             &["measured_ms"],
         ),
+        "Observation": observation(&row),
+        "Observed": observed(),
         "Prediction": prediction(schema.coordinates.is_some()),
         "Answered": {"type": "object", "properties": {"model": reference("Model")}, "required": ["model"]},
         "Model": {
@@ -181,6 +183,44 @@ impl Row {
         let required: Vec<_> = self.required.iter().map(String::as_str).chain(required.iter().copied()).collect();
         json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }
+}
+
+fn observation(row: &Row) -> Value {
+    row.with(
+        &[
+            (
+                "measured_ms",
+                json!({"type": "number", "exclusiveMinimum": 0, "description": "The RTT that was measured, ms."}),
+            ),
+            ("at", json!({"type": ["string", "null"], "format": "date-time", "description": "When; by default now."})),
+            (
+                "id",
+                json!({
+                    "type": ["string", "null"], "minLength": 1, "maxLength": 128,
+                    "description": "Stored once, however often it is sent.",
+                }),
+            ),
+        ],
+        &["measured_ms"],
+    )
+}
+
+fn observed() -> Value {
+    let numbers = ["measured_ms", "p50_ms", "low_ms", "high_ms", "p90_ms", "p99_ms"];
+    let mut properties: Map<_, _> =
+        numbers.map(|name| (name.to_owned(), json!({"type": "number"}))).into_iter().collect();
+    properties.insert("status".to_owned(), json!({"enum": ["stored", "duplicate"]}));
+    properties.insert("verdict".to_owned(), json!({"enum": ["plausible", "slow", "suspicious", "impossible"]}));
+    properties.insert(
+        "model".to_owned(),
+        json!({
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+            "required": ["name", "version"],
+        }),
+    );
+    let required: Vec<_> = numbers.into_iter().chain(["status", "model"]).collect();
+    json!({"type": "object", "properties": properties, "required": required})
 }
 
 fn prediction(knows_places: bool) -> Value {

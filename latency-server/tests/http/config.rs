@@ -38,6 +38,8 @@ fn variables_are_read() {
         &[
             ("LATENCY_MODEL", "/models/own.onnx"),
             ("LATENCY_MODELS", "edge=/models/edge.onnx, own-2 = /models/a=b.onnx,"),
+            ("LATENCY_OBSERVATIONS", "/data/observations.db"),
+            ("LATENCY_OBSERVATIONS_DAYS", "7"),
             ("LATENCY_ADDRESS", "::"),
             ("LATENCY_PORT", "0"),
             ("LATENCY_LOG_LEVEL", "INFO"),
@@ -66,6 +68,8 @@ fn variables_are_read() {
     assert_eq!(config.model, Source::File("/models/own.onnx".into()));
     let models = [("edge", "/models/edge.onnx"), ("own-2", "/models/a=b.onnx")];
     assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), Source::File(path.into()))));
+    let observations = config.observations.unwrap();
+    assert_eq!((observations.path.to_str(), observations.keep.as_secs()), (Some("/data/observations.db"), 7 * 86_400));
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));
@@ -98,6 +102,8 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("LATENCY_SESSIONS", "0", "1 to 1024"),
         ("LATENCY_SESSIONS", "1025", "1 to 1024"),
         ("LATENCY_SESSIONS", "2.5", "1 to 1024"),
+        ("LATENCY_OBSERVATIONS_DAYS", "0", "1 to 3650"),
+        ("LATENCY_OBSERVATIONS_DAYS", "3651", "1 to 3650"),
         ("LATENCY_REQUIRE_TOKEN", "all", "off; predict"),
         ("LATENCY_CORS_ORIGINS", "*", "https://app.example"),
         ("LATENCY_CORS_ORIGINS", "https://app.example/", "https://app.example"),

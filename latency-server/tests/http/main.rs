@@ -16,6 +16,7 @@ mod load;
 mod logs;
 mod metrics;
 mod mlflow;
+mod observe;
 mod oip;
 mod openapi;
 mod options;

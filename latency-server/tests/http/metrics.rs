@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::common::{Server, client, config, json, models};
+use crate::observe::{observe_much, observing};
 use latency_core::ErrorKind;
 use latency_server::Config;
 use rocket::http::{Header, Status};
@@ -291,7 +292,10 @@ fn guide() -> String {
 /// `| name | type | labels | meaning |`
 #[test]
 fn the_guide_lists_every_metric() {
-    let scrape = Scrape::of(&client(&config()));
+    let folder = tempfile::tempdir().unwrap();
+    let client = observing(folder.path());
+    observe_much(&client);
+    let scrape = Scrape::of(&client);
     let guide = guide();
     let rows: BTreeSet<_> =
         guide.lines().filter(|line| line.starts_with("| `latency_") && line.matches('|').count() == 5).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::common::{client, config, json, local};
 use latency_server::Config;
 use latency_server::limits::Settings;
+use latency_server::models::Source;
 use rocket::http::{ContentType, Header, Status};
 use rocket::local::blocking::{Client, LocalResponse};
 use serde_json::{Value, json};
@@ -161,7 +162,7 @@ fn supervisors_and_deployment_clients_find_their_way() {
     assert!(std::fs::read_to_string(tried).unwrap().contains(&format!("mlflow=={version}\n")), "{version}");
 
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx");
-    let config = Config { models: vec![("own".to_owned(), own)], ..config() };
+    let config = Config { models: vec![("own".to_owned(), Source::File(own))], ..config() };
     let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     for path in ["/api/2.0/endpoints/", "/api/2.0/endpoints"] {
         let endpoints = json(client.get(path).dispatch())["endpoints"].clone();

@@ -9,7 +9,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
 use latency_server::limits::Settings;
-use latency_server::models::{Models, Source};
+use latency_server::models::{Models, Options, Source};
 use rocket::http::{ContentType, Header, Status};
 use rocket::local::blocking::{Client, LocalResponse};
 use serde_json::{Value, json};
@@ -306,7 +306,11 @@ fn the_repository_lists_models_and_loads_them_again() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx"),
     );
     let own = Source::File(own);
-    let models = Models::new(source.load(None).unwrap(), source, None).with("own", own.load(None).unwrap(), own);
+    let models = Models::new(source.load(Options::default()).unwrap(), source, None).with(
+        "own",
+        own.load(Options::default()).unwrap(),
+        own,
+    );
     let config = Config { tokens: Some(file.tokens()), ..config() };
     let client = Client::untracked(latency_server::rocket(&config, models)).unwrap();
     let index = |body: &str| json(client.post("/v2/repository/index").body(body).dispatch());

@@ -256,6 +256,30 @@ def describe_fields(schema: dict[str, Any], rows: pd.DataFrame) -> None:
             field["seen"] = [word for word in field["categories"] if (present == word).any()]
 
 
+def histograms(schema: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
+    """How the values of each field are spread, as `monitoring.rs` reads it: what later values are compared with."""
+    found = {}
+    for field in schema["fields"]:
+        values = rows[field["name"]]
+        missing, present = int(values.isna().sum()), values.dropna()
+        if field["type"] == "category":
+            words = field["categories"]
+            counts = [int((present == word).sum()) for word in words]
+            found[field["name"]] = {"words": words, "counts": [missing, 0, *counts, 0]}
+            continue
+        numbers = np.sort(present.to_numpy(dtype=np.float64))
+        deciles = numbers[[tenth * len(numbers) // 10 for tenth in range(1, 10)]]
+        # What comes later may lie below the smallest or beyond the largest, also where all are the same.
+        below, last = np.nextafter(numbers[0], -np.inf), numbers[-1]
+        if field.get("unit") == "degree":
+            # To whole degrees: no place can be read from them.
+            deciles, below, last = deciles.round(), np.ceil(numbers[0]) - 1, np.ceil(last)
+        cuts = np.unique([below, *deciles, last])
+        counts = np.bincount(np.searchsorted(cuts, numbers), minlength=len(cuts) + 1).tolist()
+        found[field["name"]] = {"cuts": cuts.tolist(), "counts": [missing, 0, *counts]}
+    return found
+
+
 def seen_pairs(rows: pd.DataFrame, fields: tuple[str, str]) -> dict[str, Any]:
     """Which categories of two fields occur together, whichever end has which."""
     together = rows[list(fields)].dropna()

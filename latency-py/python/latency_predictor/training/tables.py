@@ -84,6 +84,7 @@ def train(
     schema = schemas.table_schema(rows, target, drop, hubs(), transform, name)
     _check_coordinates(schema, rows)
     schemas.describe_seen(schema, rows)
+    schema["histograms"] = schemas.histograms(schema, rows)
     weight = np.ones(len(rows))
     masks = fold_masks(schema, rows)
     predicted, actual = [], []

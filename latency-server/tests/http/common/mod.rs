@@ -11,6 +11,7 @@ use std::time::Duration;
 use latency_core::Predictor;
 use latency_server::Config;
 use latency_server::models::{Models, Options, Source};
+use latency_server::observations::Settings;
 use latency_server::tokens::{self, Scopes, Tokens};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
@@ -22,10 +23,23 @@ pub static PREDICTOR: LazyLock<Predictor> =
     LazyLock::new(|| Source::Bundled.load(Options::default()).expect("the bundled model loads").predictor);
 
 thread_local! {
-    static CLIENT: &'static Client = Box::leak(Box::new(client(&config())));
+    static CLIENT: &'static Client = {
+        let thread = format!("observations-{:?}", std::thread::current().id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(thread.replace(['(', ')'], ""));
+        // Of an earlier run.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Box::leak(Box::new(client(&Config { observations: Some(observations(&folder)), ..config() })))
+    };
 }
 
-/// The server with the usual configuration, without a socket; one per thread, since clients cannot be shared.
+/// Observations are kept for a day in a file in this folder.
+pub fn observations(folder: &Path) -> Settings {
+    Settings { path: folder.join("observations.db"), keep: Duration::from_hours(24) }
+}
+
+/// The server with the usual configuration, and observations, without a socket; one per thread, since clients cannot be
+/// shared.
 pub fn local() -> &'static Client {
     CLIENT.with(|client| *client)
 }

@@ -1,0 +1,128 @@
+//! Measured RTTs that callers report: `POST /observe` stores them beside what was predicted, `GET /observations` says how
+//! good the predictions were, and `GET /observations/export` is a table to train on.
+
+mod export;
+mod figures;
+mod observation;
+mod observe;
+mod store;
+mod windows;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocket::fairing::AdHoc;
+use rocket::http::Status;
+use rocket::{State, get, routes};
+use serde::Serialize;
+
+use self::figures::Figures;
+use self::store::{Store, StoreError};
+use self::windows::Windows;
+use self::writer::Writer;
+use crate::errors::{Failure, Json, json};
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::query::Query;
+
+pub(crate) use self::observe::{MAX_OBSERVATIONS, example};
+
+/// The names of all verdicts.
+pub(crate) fn verdicts() -> impl Iterator<Item = &'static str> {
+    observation::VERDICTS.into_iter().map(Some).chain([None]).map(figures::label)
+}
+
+/// Where observations are stored, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The `SQLite` file; made if it is not there.
+    pub path: PathBuf,
+    /// After this time they are deleted.
+    pub keep: Duration,
+}
+
+/// What keeps observations; nothing if the operator has not asked for it.
+pub(crate) struct Observations(Option<Kept>);
+
+struct Kept {
+    store: Store,
+    writer: Writer,
+    windows: Arc<Windows>,
+}
+
+/// Attaches the routes. Models and metrics are managed already.
+#[must_use]
+pub fn stage(settings: Option<Settings>) -> AdHoc {
+    AdHoc::try_on_ignite("observations", |rocket| async {
+        let kept = match settings {
+            Some(settings) => match keep(&settings, rocket.state::<Models>(), rocket.state::<Arc<Metrics>>()).await {
+                Ok(kept) => Some(kept),
+                Err(error) => {
+                    log::error!("{}", cannot_use(&settings, &error));
+                    return Err(rocket);
+                }
+            },
+            None => None,
+        };
+        let routes = routes![observe::observe, observations, export::export];
+        Ok(rocket.manage(Observations(kept)).mount("/", routes))
+    })
+}
+
+/// Opens the file as the server would.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn check(settings: &Settings) -> Result<(), String> {
+    Store::open(settings).await.map(drop).map_err(|error| cannot_use(settings, &error))
+}
+
+fn cannot_use(settings: &Settings, error: &StoreError) -> String {
+    format!(
+        "LATENCY_OBSERVATIONS: {} cannot be used: {error}; allowed: the path of an SQLite file of this program, or of a new \
+         one in a folder that is there and may be written",
+        settings.path.display()
+    )
+}
+
+async fn keep(
+    settings: &Settings,
+    models: Option<&Models>,
+    metrics: Option<&Arc<Metrics>>,
+) -> Result<Kept, StoreError> {
+    let (store, connection) = Store::open(settings).await?;
+    let windows = Arc::new(Windows::default());
+    let mut writer = writer::Task::new(connection, Arc::clone(&windows), settings.keep);
+    for slot in models.into_iter().flat_map(Models::slots) {
+        writer.recall(slot.name(), &slot.served()).await?;
+    }
+    Ok(Kept { store, writer: writer.start(metrics.cloned()), windows })
+}
+
+impl Observations {
+    fn kept(&self) -> Result<&Kept, Failure> {
+        self.0.as_ref().ok_or_else(|| {
+            let message =
+                "this server keeps no observations; its operator names a file for them in LATENCY_OBSERVATIONS";
+            Failure::new(Status::NotFound, "OBSERVATIONS_OFF", message)
+        })
+    }
+
+    /// The figures of the model that answers there now; none if nothing was observed.
+    pub fn figures(&self, model: &str, version: &str) -> Option<Arc<Figures>> {
+        self.0.as_ref()?.windows.figures(model, version)
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    models: Vec<Arc<Figures>>,
+}
+
+#[get("/observations")]
+fn observations(query: Query, observations: &State<Observations>) -> Result<Json, Failure> {
+    query.only(&[])?;
+    json(&Summary { models: observations.kept()?.windows.all() })
+}

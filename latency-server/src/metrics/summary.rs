@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prometheus::core::Collector;
-use prometheus::proto::{Histogram, Metric};
+use prometheus::proto::{Histogram, Metric, MetricFamily};
 use serde::Serialize;
 
 use super::{Metrics, UNMATCHED};
@@ -30,8 +30,10 @@ impl Metrics {
     #[must_use]
     pub fn summary(&self) -> Vec<RouteSummary> {
         let mut routes: BTreeMap<String, RouteSummary> = BTreeMap::new();
-        for metric in self.requests.collect().iter().flat_map(|family| family.get_metric()) {
+        for metric in self.requests.collect().iter().flat_map(MetricFamily::get_metric) {
             let (route, status) = (label(metric, "route"), label(metric, "status"));
+            // A counter of whole requests.
+            #[allow(clippy::cast_sign_loss)]
             let count = metric.get_counter().get_value() as u64;
             let summary = routes.entry(route.to_owned()).or_default();
             summary.requests += count;
@@ -41,7 +43,7 @@ impl Metrics {
                 _ => {}
             }
         }
-        for metric in self.durations.collect().iter().flat_map(|family| family.get_metric()) {
+        for metric in self.durations.collect().iter().flat_map(MetricFamily::get_metric) {
             if let Some(summary) = routes.get_mut(label(metric, "route")) {
                 let durations = metric.get_histogram();
                 summary.p50_s = quantile(durations, 0.5);

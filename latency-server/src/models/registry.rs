@@ -1,7 +1,7 @@
-//! A model that an MLflow registry names: which version that is, and its file, kept on disk so that the server starts
-//! when MLflow is down.
+//! A model that an `MLflow` registry names: which version that is, and its file, kept on disk so that the server starts
+//! when `MLflow` is down.
 //!
-//! MLflow's REST API: an alias leads to a version, the version to its artifacts, and the tracking server hands these out
+//! `MLflow`'s REST API: an alias leads to a version, the version to its artifacts, and the tracking server hands these out
 //! itself (`mlflow-artifacts:`), so that no other credentials are needed.
 
 use std::fmt;
@@ -123,7 +123,7 @@ pub struct Version {
 /// Why the registry gives no model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// It does not answer, or not as MLflow does.
+    /// It does not answer, or not as `MLflow` does.
     #[error("{0}")]
     Unreachable(String),
     /// It has no such model, alias or version.
@@ -242,7 +242,7 @@ impl Registry {
         Ok(path)
     }
 
-    /// Remembers that this version is good, for a start without MLflow; files that nobody refers to any more go.
+    /// Remembers that this version is good, for a start without `MLflow`; files that nobody refers to any more go.
     pub fn keep(&self, version: &Version) {
         let written = serde_json::to_vec(version).map_err(io::Error::from).and_then(|bytes| {
             let pointer = self.pointer();

@@ -18,6 +18,29 @@ pub struct End<'a> {
     pub access: Option<Access<'a>>,
 }
 
+/// A field for a number of milliseconds, which may be empty.
+#[derive(Serialize)]
+pub struct Milliseconds<'a> {
+    value: &'a str,
+    pub error: Option<Vec<Piece>>,
+}
+
+impl<'a> Milliseconds<'a> {
+    pub fn new(value: Option<&'a str>) -> Self {
+        Self { value: value.unwrap_or_default().trim(), error: None }
+    }
+
+    /// The number, if there is one, or an error beside the field.
+    pub fn read(&mut self) -> Result<Option<f64>, ()> {
+        if self.value.is_empty() {
+            return Ok(None);
+        }
+        self.value.parse().map(Some).map_err(|_| {
+            self.error = Some(pieces(&format!("found `{}`; allowed: a number above 0 (ms)", self.value)));
+        })
+    }
+}
+
 /// The choice of access technology at one end, for models that have such a field.
 #[derive(Serialize)]
 pub struct Access<'a> {

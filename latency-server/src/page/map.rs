@@ -62,14 +62,14 @@ fn vector(place: &Place) -> [f64; 3] {
 
 /// The point at this share of the way, in degrees: spherical linear interpolation (Shoemake 1985). Between antipodes
 /// every way is the shortest, and one of them is taken.
-fn between(a: [f64; 3], b: [f64; 3], angle: f64, share: f64) -> (f64, f64) {
+fn between(src: [f64; 3], dst: [f64; 3], angle: f64, share: f64) -> (f64, f64) {
     let sine = angle.sin();
     let (from, to) = if sine < 1e-9 {
         (1.0 - share, share)
     } else {
         (((1.0 - share) * angle).sin() / sine, (share * angle).sin() / sine)
     };
-    let [x, y, z]: [f64; 3] = std::array::from_fn(|axis| from * a[axis] + to * b[axis]);
+    let [x, y, z]: [f64; 3] = std::array::from_fn(|axis| from * src[axis] + to * dst[axis]);
     (z.atan2(x.hypot(y)).to_degrees(), y.atan2(x).to_degrees())
 }
 

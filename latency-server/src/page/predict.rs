@@ -6,7 +6,7 @@ use rocket::{State, get};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
-use super::form::{End, Suggestions};
+use super::form::{End, Milliseconds, Suggestions};
 use super::map::GreatCircle;
 use super::words::{Piece, field_label, kilometres, milliseconds, pieces, place};
 use crate::errors::Failure;
@@ -29,7 +29,7 @@ pub fn page(
     let predictor = &served.predictor;
     let mut form = Form {
         ends: [End::src(src, src_access, predictor), End::dst(dst, dst_access, predictor)],
-        measured: Measured { value: measured_ms.unwrap_or_default().trim(), error: None },
+        measured: Milliseconds::new(measured_ms),
         error: None,
     };
     let (status, result) = if src.is_some() || dst.is_some() { form.answer(&served) } else { (Status::Ok, None) };
@@ -64,13 +64,7 @@ struct View<'a> {
 #[derive(Serialize)]
 struct Form<'a> {
     ends: [End<'a>; 2],
-    measured: Measured<'a>,
-    error: Option<Vec<Piece>>,
-}
-
-#[derive(Serialize)]
-struct Measured<'a> {
-    value: &'a str,
+    measured: Milliseconds<'a>,
     error: Option<Vec<Piece>>,
 }
 
@@ -80,16 +74,7 @@ impl Form<'_> {
         let [src, dst] = &mut self.ends;
         let places = (src.place(), dst.place());
         let (Some(src), Some(dst)) = places else { return (Status::BadRequest, None) };
-        let measured = match self.measured.value {
-            "" => None,
-            text => match text.parse::<f64>() {
-                Ok(ms) => Some(ms),
-                Err(_) => {
-                    self.measured.error = Some(pieces(&format!("found `{text}`; allowed: a number above 0 (ms)")));
-                    return (Status::BadRequest, None);
-                }
-            },
-        };
+        let Ok(measured) = self.measured.read() else { return (Status::BadRequest, None) };
         match self.ask(served, measured) {
             Ok((prediction, judgement)) => {
                 let judged = measured.zip(judgement);

@@ -8,7 +8,7 @@ use rocket::{State, get};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
-use super::form::{End, Suggestions};
+use super::form::{End, Milliseconds, Suggestions};
 use super::words::{Piece, milliseconds, pieces, place};
 use crate::errors::Failure;
 use crate::logging::spawn_blocking;
@@ -37,7 +37,7 @@ pub async fn page(
     let mut form = Form {
         ends: [End::src(src, src_access, predictor)],
         provider: provider.unwrap_or_default(),
-        budget: Budget { value: budget_ms.unwrap_or_default().trim(), error: None },
+        budget: Milliseconds::new(budget_ms),
         error: None,
     };
     let (status, result) = if src.is_some() { form.answer(&served).await } else { (Status::Ok, None) };
@@ -90,13 +90,7 @@ struct Form<'a> {
     /// As the form of paths has two.
     ends: [End<'a>; 1],
     provider: &'a str,
-    budget: Budget<'a>,
-    error: Option<Vec<Piece>>,
-}
-
-#[derive(Serialize)]
-struct Budget<'a> {
-    value: &'a str,
+    budget: Milliseconds<'a>,
     error: Option<Vec<Piece>>,
 }
 
@@ -109,16 +103,7 @@ impl Form<'_> {
             self.error = Some(pieces(&format!("found the provider `{}`; allowed: aws, azure, gcp", self.provider)));
             return (Status::BadRequest, None);
         }
-        let budget_ms = match self.budget.value {
-            "" => None,
-            text => match text.parse::<f64>() {
-                Ok(ms) => Some(ms),
-                Err(_) => {
-                    self.budget.error = Some(pieces(&format!("found `{text}`; allowed: a number above 0 (ms)")));
-                    return (Status::BadRequest, None);
-                }
-            },
-        };
+        let Ok(budget_ms) = self.budget.read() else { return (Status::BadRequest, None) };
         match self.ask(served, budget_ms).await {
             Ok((regions, ranked)) => (Status::Ok, Some(Shown::new(&place, &regions, &ranked))),
             Err(failure) => {
@@ -148,7 +133,9 @@ impl Form<'_> {
             let ranked = served.predictor.rank_paths(&rows, budget_ms)?;
             if let Some(seen) = served.seen() {
                 let mut seen = seen.rows(Question::Rank);
-                ranked.iter().for_each(|ranked| seen.note(&ranked.prediction));
+                for ranked in &ranked {
+                    seen.note(&ranked.prediction);
+                }
             }
             Ok::<_, latency_core::Error>(ranked)
         });

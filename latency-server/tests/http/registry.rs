@@ -1,5 +1,5 @@
-//! Models of a registry: found by alias, followed, refused if they are not what they say, and there when MLflow is not.
-//! `make registry` does the same with MLflow itself; this is as much of its REST API as the server speaks.
+//! Models of a registry: found by alias, followed, refused if they are not what they say, and there when `MLflow` is not.
+//! `make registry` does the same with `MLflow` itself; this is as much of its REST API as the server speaks.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,27 +30,23 @@ struct Content {
 
 type Shared = Arc<Mutex<Content>>;
 type Json = (ContentType, String);
-type Answer = Result<Json, (Status, Json)>;
 
 fn shown(value: &Value) -> Json {
     (ContentType::JSON, value.to_string())
 }
 
-fn refusal(status: Status, code: &str, message: &str) -> (Status, Json) {
-    (status, shown(&json!({"error_code": code, "message": message})))
-}
-
 #[get("/api/2.0/mlflow/registered-models/alias?<name>&<alias>")]
-fn of_alias(name: &str, alias: &str, content: &State<Shared>) -> Answer {
+fn of_alias(name: &str, alias: &str, content: &State<Shared>) -> (Status, Json) {
     let content = content.lock().unwrap();
     let champion = content.champion.filter(|_| (name, alias) == ("latency", "champion"));
     let Some(version) = champion else {
         let message = format!("Registered model alias {alias} not found.");
-        return Err(refusal(Status::BadRequest, "INVALID_PARAMETER_VALUE", &message));
+        let refusal = json!({"error_code": "INVALID_PARAMETER_VALUE", "message": message});
+        return (Status::BadRequest, shown(&refusal));
     };
     let tags =
         json!([{"key": "other", "value": "x"}, {"key": "latency.sha256", "value": content.versions[&version].1}]);
-    Ok(shown(&json!({"model_version": {"name": name, "version": version.to_string(), "tags": tags}})))
+    (Status::Ok, shown(&json!({"model_version": {"name": name, "version": version.to_string(), "tags": tags}})))
 }
 
 #[get("/api/2.0/mlflow/model-versions/get-download-uri?<name>&<version>")]
@@ -60,9 +56,9 @@ fn download_uri(name: &str, version: u64, content: &State<Shared>) -> Json {
 }
 
 #[get("/api/2.0/mlflow-artifacts/artifacts?<path>")]
-fn list(path: &str) -> Answer {
+fn list(path: &str) -> Json {
     assert!(path.starts_with("1/models/latency ") && path.ends_with("/artifacts/data"), "{path}");
-    Ok(shown(&json!({"files": [{"path": "latency.onnx", "is_dir": false, "file_size": 1}]})))
+    shown(&json!({"files": [{"path": "latency.onnx", "is_dir": false, "file_size": 1}]}))
 }
 
 #[get("/api/2.0/mlflow-artifacts/artifacts/1/models/<model>/artifacts/data/latency.onnx")]

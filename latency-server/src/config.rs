@@ -63,6 +63,12 @@ pub const VARIABLES: &[Variable] = &[
         default: "none",
     },
     Variable {
+        name: "LATENCY_SHADOW",
+        purpose: "a model that is asked what the one of LATENCY_MODEL is asked, for comparison alone",
+        allowed: "as LATENCY_MODEL; or @ALIAS for another alias of the same registered model",
+        default: "none",
+    },
+    Variable {
         name: "MLFLOW_TRACKING_URI",
         purpose: "the MLflow server whose registry `models:/…` means",
         allowed: "an http:// or https:// address; MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or \
@@ -259,6 +265,8 @@ pub struct Config {
     pub model: Source,
     /// More models: their names, and where they come from.
     pub models: Vec<(String, Source)>,
+    /// Where the model comes from that is asked for comparison alone; none if there is none.
+    pub shadow: Option<Source>,
     /// How often registries are asked for another version; none for never.
     pub registry_poll: Option<Duration>,
     /// Where measured RTTs are stored; none if they are not.
@@ -302,6 +310,7 @@ impl Default for Config {
         Self {
             model: Source::Bundled,
             models: Vec::new(),
+            shadow: None,
             registry_poll: Some(Duration::from_secs(30)),
             observations: None,
             address: Ipv4Addr::LOCALHOST.into(),
@@ -364,8 +373,9 @@ impl Config {
         let tokens = variables.path("LATENCY_TOKENS_FILE").map(Tokens::open).transpose();
         let tokens = tokens.map_err(|message| ConfigError::new("LATENCY_TOKENS_FILE", message))?;
         Ok(Self {
-            model: variables.model()?,
+            model: variables.model()?.unwrap_or(default.model),
             models: variables.models()?,
+            shadow: variables.shadow()?,
             registry_poll: variables.registry_poll(default.registry_poll)?,
             observations: variables.observations()?,
             address: variables.parse("LATENCY_ADDRESS", |_| true)?.unwrap_or(default.address),
@@ -411,7 +421,10 @@ impl Config {
             }
             models = models.with(name, source.load_first(options)?, source.clone());
         }
-        Ok(models)
+        match &self.shadow {
+            Some(source) => Ok(models.with_shadow(source.load_first(options)?, source.clone())),
+            None => Ok(models),
+        }
     }
 
     pub(crate) fn rocket(&self) -> rocket::Config {
@@ -451,15 +464,29 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
         (self.0)(name).map(PathBuf::from)
     }
 
-    fn model(&self) -> Result<Source, ConfigError> {
-        let name = "LATENCY_MODEL";
+    fn model(&self) -> Result<Option<Source>, ConfigError> {
+        self.path("LATENCY_MODEL").map(|place| self.source("LATENCY_MODEL", place)).transpose()
+    }
+
+    fn shadow(&self) -> Result<Option<Source>, ConfigError> {
+        let name = "LATENCY_SHADOW";
+        let Some(place) = self.path(name) else { return Ok(None) };
+        let Some(alias) = place.to_str().and_then(|text| text.strip_prefix('@')) else {
+            return self.source(name, place).map(Some);
+        };
+        let Some(Source::Registry(registry)) = self.model()? else {
+            let message =
+                format!("found \"@{alias}\", but LATENCY_MODEL is not of a registry; allowed: {}", allowed(name));
+            return Err(ConfigError::new(name, message));
+        };
+        self.registered(name, &format!("models:/{}@{alias}", registry.uri.name())).map(Some)
+    }
+
+    fn source(&self, name: &str, place: PathBuf) -> Result<Source, ConfigError> {
         // A path need not be UTF-8.
-        match self.path(name) {
-            None => Ok(Source::Bundled),
-            Some(path) => match path.to_str().filter(|text| text.starts_with("models:")) {
-                None => Ok(Source::File(path)),
-                Some(uri) => self.registered(name, uri),
-            },
+        match place.to_str().filter(|text| text.starts_with("models:")) {
+            Some(uri) => self.registered(name, uri),
+            None => Ok(Source::File(place)),
         }
     }
 
@@ -470,10 +497,7 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
         if let Some((twice, _)) = models.iter().find(|(model, _)| !names.insert(model)) {
             return Err(ConfigError::new(name, format!("found {twice:?} twice; allowed: each name once")));
         }
-        let source = |place: String| {
-            if place.starts_with("models:") { self.registered(name, &place) } else { Ok(Source::File(place.into())) }
-        };
-        models.into_iter().map(|(model, place)| Ok((model, source(place)?))).collect()
+        models.into_iter().map(|(model, place)| Ok((model, self.source(name, place.into())?))).collect()
     }
 
     /// A model of a registry, `models:/…`.

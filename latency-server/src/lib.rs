@@ -39,6 +39,7 @@ mod reload;
 mod rfc3339;
 mod session;
 pub mod settings;
+mod shadow;
 pub mod start;
 mod stopping;
 pub mod tls;
@@ -64,6 +65,7 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(client::stage(config.trusted_proxies.clone(), config.tls.is_some()))
         .attach(traffic::stage())
         .attach(metrics::stage())
+        .attach(shadow::stage())
         .attach(stopping::stage())
         .attach(cors::stage(config.cors_origins.clone()))
         .attach(headers::stage())

@@ -1,13 +1,13 @@
 //! `GET /model_info`: which model answers, what it takes and what it gives.
 
-use latency_core::ModelInfo;
 use latency_core::schema::Field;
+use latency_core::{ModelInfo, ModelTag};
 use rocket::fairing::AdHoc;
-use rocket::{get, routes};
+use rocket::{State, get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
-use crate::models::{Asked, Counts, InRegistry, Reload};
+use crate::models::{Asked, Counts, InRegistry, Models, Reload};
 use crate::rfc3339::rfc3339;
 
 /// Attaches the route.
@@ -29,6 +29,18 @@ struct Info<'a> {
     since: String,
     reloads: Reloads,
     /// What the registry says, if the model comes from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: Option<InRegistry>,
+    /// The model that is asked the same for comparison alone, beside the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Beside<'a>>,
+}
+
+#[derive(Serialize)]
+struct Beside<'a> {
+    #[serde(flatten)]
+    model: ModelTag<'a>,
+    source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<InRegistry>,
 }
@@ -97,8 +109,10 @@ pub const OUTPUTS: [Output; 7] = [
 ];
 
 #[get("/model_info")]
-fn model_info(asked: Result<Asked, Failure>) -> Result<Json, Failure> {
+fn model_info(asked: Result<Asked, Failure>, models: &State<Models>) -> Result<Json, Failure> {
     let Asked(slot) = asked?;
+    let shadow = models.shadow().filter(|_| slot.name() == models.default_slot().name());
+    let shadow = shadow.map(|shadow| (shadow, shadow.served()));
     let served = slot.served();
     let schema = served.predictor.schema();
     let outputs = OUTPUTS.iter().filter(|output| !output.geographic || schema.coordinates.is_some()).collect();
@@ -112,5 +126,10 @@ fn model_info(asked: Result<Asked, Failure>) -> Result<Json, Failure> {
         since: rfc3339(served.since),
         reloads: Reloads { counts, last },
         registry: slot.in_registry(),
+        shadow: shadow.as_ref().map(|(shadow, served)| Beside {
+            model: served.predictor.model_info().tag(),
+            source: shadow.source().kind(),
+            registry: shadow.in_registry(),
+        }),
     })
 }

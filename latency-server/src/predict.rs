@@ -15,6 +15,7 @@ use crate::logging;
 use crate::metrics::{Question, Seen};
 use crate::models::Model;
 use crate::query::{Query, refused};
+use crate::shadow::Shadow;
 
 /// The most rows in one request.
 pub const MAX_ROWS: usize = 100_000;
@@ -39,15 +40,20 @@ pub fn stage(max_body_bytes: u64) -> AdHoc {
 }
 
 #[post("/predict", data = "<body>")]
-async fn predict(query: Query, body: Result<Body, Failure>, model: Result<Model, Failure>) -> Result<Json, Failure> {
+async fn predict(
+    query: Query,
+    body: Result<Body, Failure>,
+    model: Result<Model, Failure>,
+    shadow: Shadow,
+) -> Result<Json, Failure> {
     let Body(text) = body?;
     let options = Options::read(query)?;
     let model = model?;
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
         // Microseconds: not worth another thread.
-        return predict_one(&model, model.0.seen(), &options, &text);
+        return predict_one(&model, model.0.seen(), &shadow, &options, &text);
     }
-    logging::spawn_blocking(move || predict_many(&model, &options, &text)).await.unwrap_or_else(|error| {
+    logging::spawn_blocking(move || predict_many(&model, &shadow, &options, &text)).await.unwrap_or_else(|error| {
         log::error!("a batch was not finished: {error}");
         Err(Failure::internal())
     })
@@ -55,7 +61,7 @@ async fn predict(query: Query, body: Result<Body, Failure>, model: Result<Model,
 
 /// The answer to one row in JSON, which is not counted.
 pub fn answer(predictor: &Predictor, text: &str) -> Result<Json, Failure> {
-    predict_one(predictor, None, &Options::default(), text)
+    predict_one(predictor, None, &Shadow::default(), &Options::default(), text)
 }
 
 /// What is asked for beside the prediction.
@@ -117,11 +123,19 @@ struct One<'a> {
     model: ModelTag<'a>,
 }
 
-fn predict_one(predictor: &Predictor, seen: Option<&Seen>, options: &Options, text: &str) -> Result<Json, Failure> {
+fn predict_one(
+    predictor: &Predictor,
+    seen: Option<&Seen>,
+    shadow: &Shadow,
+    options: &Options,
+    text: &str,
+) -> Result<Json, Failure> {
     if text.trim().is_empty() {
         return Err(invalid_json(format!("found an empty body; allowed: {ALLOWED}")));
     }
-    let predicted = options.predict(predictor, &row_from(&mut RowReader::new(), text)?)?;
+    let row = row_from(&mut RowReader::new(), text)?;
+    let predicted = options.predict(predictor, &row)?;
+    shadow.ask(&row, &predicted.prediction);
     if let Some(seen) = seen {
         seen.note(Question::Predict, &predicted.prediction);
     }
@@ -142,7 +156,7 @@ enum Answer {
     Error(ErrorBody<Failure>),
 }
 
-fn predict_many(model: &Model, options: &Options, text: &str) -> Result<Json, Failure> {
+fn predict_many(model: &Model, shadow: &Shadow, options: &Options, text: &str) -> Result<Json, Failure> {
     let Elements::<MAX_ROWS> { elements: texts, found } =
         serde_json::from_str(text).map_err(|error| not_json(&error, ALLOWED))?;
     if found > MAX_ROWS {
@@ -161,6 +175,11 @@ fn predict_many(model: &Model, options: &Options, text: &str) -> Result<Json, Fa
             let answers = model.predict_rows(rows.iter().map(Ok))?;
             answers.into_iter().map(|answer| answer.map(Answer::Prediction)).collect()
         };
+        for (row, answer) in rows.iter().zip(&answers) {
+            if let Some(prediction) = answer.as_ref().ok().and_then(Answer::prediction) {
+                shadow.ask(row, prediction);
+            }
+        }
         let mut answers = answers.into_iter();
         for read in read {
             let answer = match read {

@@ -82,7 +82,10 @@ pub fn watch(rocket: &Rocket<Ignite>, mut hangups: Signal, drain: Duration) -> i
         log::warn!(target: AUDIT, "{signal} again: ending at once");
         std::process::exit(code);
     });
-    let slots: Vec<_> = rocket.state::<Models>().map(|models| models.slots().cloned().collect()).unwrap_or_default();
+    let slots: Vec<_> = rocket
+        .state::<Models>()
+        .map(|models| models.slots().chain(models.shadow()).cloned().collect())
+        .unwrap_or_default();
     tokio::spawn(async move {
         // Those that come during a reload are one afterwards.
         while hangups.recv().await.is_some() {

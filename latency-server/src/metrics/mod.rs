@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latency_core::ErrorKind;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, Result};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, Result};
 use rocket::fairing::AdHoc;
 use rocket::http::Method;
 use rocket::{Request, routes};
@@ -90,6 +90,8 @@ pub struct Metrics {
     out_of_range: IntCounterVec,
     observations: IntCounterVec,
     absolute_errors: HistogramVec,
+    shadow_rows: IntCounterVec,
+    shadow_differences: Histogram,
     relative_errors: HistogramVec,
 }
 
@@ -196,8 +198,25 @@ impl Metrics {
                 &["model"],
                 &RELATIVE_ERRORS,
             )?,
+            shadow_rows: counters(
+                "latency_shadow_rows_total",
+                "Rows that the shadow was asked too: compared, failed, or left out since it had too much to do or is not there.",
+                &["result"],
+            )?,
+            shadow_differences: {
+                let opts = HistogramOpts::new(
+                    "latency_shadow_relative_difference",
+                    "How far the shadow's median was from the one that was returned, relative to that.",
+                );
+                let metric = Histogram::with_opts(opts.buckets(RELATIVE_ERRORS.to_vec()))?;
+                registry.register(Box::new(metric.clone()))?;
+                metric
+            },
             registry: registry.clone(),
         };
+        for result in ["compared", "failed", "left_out"] {
+            metrics.shadow_rows.with_label_values(&[result]);
+        }
         for code in codes() {
             metrics.errors.with_label_values(&[code]);
             metrics.row_errors.with_label_values(&[code]);
@@ -281,6 +300,19 @@ impl Metrics {
     pub fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// The shadow gave this median where the other one was returned; none if it failed.
+    pub(crate) fn shadow_answered(&self, returned_ms: f32, shadow_ms: Option<f32>) {
+        let Some(shadow_ms) = shadow_ms else { return self.shadow_rows.with_label_values(&["failed"]).inc() };
+        self.shadow_rows.with_label_values(&["compared"]).inc();
+        self.shadow_differences
+            .observe(f64::from((shadow_ms - returned_ms).abs() / returned_ms.max(f32::MIN_POSITIVE)));
+    }
+
+    /// The shadow was not asked.
+    pub(crate) fn shadow_left_out(&self) {
+        self.shadow_rows.with_label_values(&["left_out"]).inc();
     }
 
     /// Requests whose answers are not sent yet.

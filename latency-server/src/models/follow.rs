@@ -47,7 +47,8 @@ pub fn stage(every: Option<Duration>) -> AdHoc {
     AdHoc::on_liftoff("registry", move |rocket| {
         Box::pin(async move {
             let (Some(models), Some(every)) = (rocket.state::<Models>(), every) else { return };
-            let followed = models.slots().filter(|slot| matches!(slot.source(), Source::Registry(_)));
+            let followed =
+                models.slots().chain(models.shadow()).filter(|slot| matches!(slot.source(), Source::Registry(_)));
             for slot in followed {
                 let (slot, mut shutdown) = (Arc::clone(slot), rocket.shutdown());
                 rocket::tokio::spawn(async move {

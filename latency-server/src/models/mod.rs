@@ -29,6 +29,7 @@ pub use source::{LoadError, Loaded, Options, Source};
 pub struct Models {
     default: String,
     slots: BTreeMap<String, Arc<Slot>>,
+    shadow: Option<Arc<Slot>>,
     sessions: Option<NonZeroUsize>,
 }
 
@@ -63,7 +64,7 @@ impl Models {
     pub fn new(loaded: impl Into<Loaded>, source: Source, sessions: Option<NonZeroUsize>) -> Self {
         let loaded = loaded.into();
         let default = loaded.predictor.model_info().name.clone();
-        Self { default: default.clone(), slots: BTreeMap::new(), sessions }.with(default, loaded, source)
+        Self { default: default.clone(), slots: BTreeMap::new(), shadow: None, sessions }.with(default, loaded, source)
     }
 
     /// Serves another model under this name, beside the default one.
@@ -72,6 +73,19 @@ impl Models {
         let name = name.into();
         self.slots.insert(name.clone(), Arc::new(Slot::new(name, loaded.into(), source, self.sessions)));
         self
+    }
+
+    /// Asks this model what the default one is asked, for comparison alone.
+    #[must_use]
+    pub fn with_shadow(mut self, loaded: impl Into<Loaded>, source: Source) -> Self {
+        self.shadow = Some(Arc::new(Slot::new("shadow".to_owned(), loaded.into(), source, self.sessions)));
+        self
+    }
+
+    /// The one that is asked for comparison alone.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Arc<Slot>> {
+        self.shadow.as_ref()
     }
 
     /// The one that answers requests that name none.

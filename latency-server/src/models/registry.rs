@@ -48,6 +48,14 @@ enum Wanted {
     Version(u64),
 }
 
+impl ModelUri {
+    /// The name of the registered model.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for ModelUri {
     type Err = ();
 

@@ -274,7 +274,7 @@ fn flags_win_over_the_environment_over_dot_env_over_the_file_over_the_defaults()
 #[test]
 fn the_file_is_strict() {
     for (file, words) in [
-        ("prot = 80", "found the key `prot` (did you mean `port`?); allowed: model, models, mlflow_tracking_uri, "),
+        ("prot = 80", "found the key `prot` (did you mean `port`?); allowed: model, models, shadow, "),
         ("LATENCY_PORT = 80", "found the key `LATENCY_PORT` (did you mean `port`?"),
         ("max-body-bytes = 1024", "did you mean `max_body_bytes`?"),
         ("config = \"other.toml\"", "found the key `config`"),
@@ -451,6 +451,10 @@ fn models_of_a_registry() {
     assert_eq!(read(&[("LATENCY_REGISTRY_POLL", "off")]).unwrap().registry_poll, None);
 
     let champion = ("LATENCY_MODEL", "models:/latency@champion");
+    let shadow = |place| read(&[champion, server, ("LATENCY_SHADOW", place)]).unwrap().shadow.unwrap().to_string();
+    assert_eq!(shadow("@challenger"), "models:/latency@challenger");
+    assert_eq!(shadow("models:/other/4"), "models:/other/4");
+    assert_eq!(shadow("/models/own.onnx"), "/models/own.onnx");
     for (variables, variable, words) in [
         (vec![champion], "MLFLOW_TRACKING_URI", "found none"),
         (vec![("LATENCY_MODEL", "models:/latency"), server], "LATENCY_MODEL", "models:/NAME@ALIAS"),
@@ -458,6 +462,7 @@ fn models_of_a_registry() {
         (vec![champion, ("MLFLOW_TRACKING_URI", "sqlite:///x.db")], "MLFLOW_TRACKING_URI", "another scheme"),
         (vec![champion, ("MLFLOW_TRACKING_URI", "http://me:hush@mlflow")], "MLFLOW_TRACKING_URI", "a name in it"),
         (vec![champion, server, ("MLFLOW_TRACKING_USERNAME", "me")], "MLFLOW_TRACKING_PASSWORD", "found none"),
+        (vec![("LATENCY_SHADOW", "@challenger")], "LATENCY_SHADOW", "LATENCY_MODEL is not of a registry"),
         (vec![("LATENCY_REGISTRY_POLL", "0")], "LATENCY_REGISTRY_POLL", "1 to 86400"),
     ] {
         let error = read(&variables).unwrap_err();

@@ -24,6 +24,7 @@ mod page;
 mod places;
 mod registry;
 mod reload;
+mod shadow;
 #[cfg(unix)]
 mod stopping;
 mod tls;

@@ -65,7 +65,7 @@ impl Shadow {
         // Not copied for nothing.
         match sender.try_reserve() {
             Ok(place) => place.send(Returned { row: row.clone(), p50_ms: prediction.p50_ms }),
-            Err(_) => metrics.shadow_left_out(),
+            Err(_) => metrics.shadow_left_out(1),
         }
     }
 }
@@ -79,7 +79,7 @@ async fn compare(slot: Arc<Slot>, metrics: Arc<Metrics>, mut receiver: Receiver<
             let served = slot.served();
             // As long as the registry has not given it, the bundled model stands in, and says nothing of it.
             if matches!(slot.source(), Source::Registry(_)) && served.version.is_none() {
-                chunk.iter().for_each(|_| metrics.shadow_left_out());
+                metrics.shadow_left_out(chunk.len());
                 return;
             }
             match served.predictor.predict_rows(chunk.iter().map(|returned| Ok(&returned.row))) {
@@ -90,7 +90,9 @@ async fn compare(slot: Arc<Slot>, metrics: Arc<Metrics>, mut receiver: Receiver<
                 }
                 Err(error) => {
                     log::warn!("the shadow {} fails: {error}", slot.source());
-                    chunk.iter().for_each(|returned| metrics.shadow_answered(returned.p50_ms, None));
+                    for returned in &chunk {
+                        metrics.shadow_answered(returned.p50_ms, None);
+                    }
                 }
             }
         });

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latency_core::ErrorKind;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, Result};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, Result};
 use rocket::fairing::AdHoc;
 use rocket::http::Method;
 use rocket::{Request, routes};
@@ -91,7 +91,7 @@ pub struct Metrics {
     observations: IntCounterVec,
     absolute_errors: HistogramVec,
     shadow_rows: IntCounterVec,
-    shadow_differences: Histogram,
+    shadow_differences: HistogramVec,
     relative_errors: HistogramVec,
 }
 
@@ -203,17 +203,15 @@ impl Metrics {
                 "Rows that the shadow was asked too: compared, failed, or left out since it had too much to do or is not there.",
                 &["result"],
             )?,
-            shadow_differences: {
-                let opts = HistogramOpts::new(
-                    "latency_shadow_relative_difference",
-                    "How far the shadow's median was from the one that was returned, relative to that.",
-                );
-                let metric = Histogram::with_opts(opts.buckets(RELATIVE_ERRORS.to_vec()))?;
-                registry.register(Box::new(metric.clone()))?;
-                metric
-            },
+            shadow_differences: histograms(
+                "latency_shadow_relative_difference",
+                "How far the shadow's median was from the one that was returned, relative to that.",
+                &[],
+                &RELATIVE_ERRORS,
+            )?,
             registry: registry.clone(),
         };
+        metrics.shadow_differences.with_label_values::<&str>(&[]);
         for result in ["compared", "failed", "left_out"] {
             metrics.shadow_rows.with_label_values(&[result]);
         }
@@ -307,12 +305,13 @@ impl Metrics {
         let Some(shadow_ms) = shadow_ms else { return self.shadow_rows.with_label_values(&["failed"]).inc() };
         self.shadow_rows.with_label_values(&["compared"]).inc();
         self.shadow_differences
+            .with_label_values::<&str>(&[])
             .observe(f64::from((shadow_ms - returned_ms).abs() / returned_ms.max(f32::MIN_POSITIVE)));
     }
 
-    /// The shadow was not asked.
-    pub(crate) fn shadow_left_out(&self) {
-        self.shadow_rows.with_label_values(&["left_out"]).inc();
+    /// The shadow was not asked about so many rows.
+    pub(crate) fn shadow_left_out(&self, rows: usize) {
+        self.shadow_rows.with_label_values(&["left_out"]).inc_by(rows as u64);
     }
 
     /// Requests whose answers are not sent yet.

@@ -118,6 +118,16 @@ bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime ses
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-server --bench recording
 
+# The load generator, and MLServer, whose requirements are its own, stay below target/.
+.PHONY: bench-server
+bench-server: $(VENV)/.dev ## Compare the server with Flask, MLflow's server and MLServer, under load by oha (minutes)
+	test -x target/oha/bin/oha || cargo install --quiet --locked --version 1.16.0 --root target/oha oha
+	test -x target/mlserver/bin/mlserver || { $(PYTHON) -m venv target/mlserver && \
+	    target/mlserver/bin/pip install --quiet --disable-pip-version-check -r latency-server/benches/peers/requirements.txt; }
+	cargo build --release --locked -p latency-server
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/benches/peers/run.py \
+	    target/release/latency-server target/oha/bin/oha target/mlserver/bin/mlserver
+
 .PHONY: bench-python
 bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matrix (minutes)
 	$(MAKE) wheel PROFILE=release

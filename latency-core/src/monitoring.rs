@@ -80,6 +80,15 @@ impl Histogram {
     ///
     /// Half a value is added to each bin that holds any, so that empty ones do not make it endless. Few values stray by
     /// themselves: expect (bins − 1) (1/n + 1/m) from nothing but chance (Yurdakul, 2018).
+    ///
+    /// ```
+    /// use latency_core::{Histogram, Value};
+    ///
+    /// let wifi_and_wired = |wifi: usize| (0..100).map(move |at| Value::from(if at < wifi { "wifi" } else { "wired" }));
+    /// let then: Vec<Value> = wifi_and_wired(50).collect();
+    /// let now: Vec<Value> = wifi_and_wired(80).collect();
+    /// assert!(Histogram::of(&then).psi(&now) > 0.25);
+    /// ```
     pub fn psi<'a>(&self, values: impl IntoIterator<Item = &'a Value>) -> f64 {
         let counts = self.count(values);
         let bins = || self.counts.iter().zip(&counts).filter(|(then, now)| **then > 0 || **now > 0);

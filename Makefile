@@ -113,6 +113,16 @@ clients: $(VENV)/.dev ## Ask the server with the clients of other protocols: Tri
 	PYTHONPATH=$(CLIENTS) LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/clients/check \
 	    target/$(PROFILE)/latency-server
 
+.PHONY: hostile
+hostile: HOSTILE = target/hostile
+hostile: $(VENV)/.onnxruntime ## Send the server 100,000 hostile requests, and what schemathesis makes of its OpenAPI (minutes)
+	cmp -s .ci/hostile.txt $(HOSTILE)/pinned.txt || { rm -rf $(HOSTILE) && \
+	    $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(HOSTILE) -r .ci/hostile.txt && \
+	    cp .ci/hostile.txt $(HOSTILE)/pinned.txt; }
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	PYTHONPATH=$(HOSTILE) LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/hostile/check \
+	    target/$(PROFILE)/latency-server
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -151,7 +161,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients hostile registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon

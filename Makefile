@@ -114,7 +114,7 @@ clients: $(VENV)/.dev ## Ask the server with the clients of other protocols: Tri
 	    target/$(PROFILE)/latency-server
 
 .PHONY: hostile
-hostile: HOSTILE = target/hostile
+hostile: HOSTILE = $(CURDIR)/target/hostile
 hostile: $(VENV)/.onnxruntime ## Send the server 100,000 hostile requests, and what schemathesis makes of its OpenAPI (minutes)
 	cmp -s .ci/hostile.txt $(HOSTILE)/pinned.txt || { rm -rf $(HOSTILE) && \
 	    $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(HOSTILE) -r .ci/hostile.txt && \

@@ -16,35 +16,37 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 from load import Generator, Load
-from servers import BATCH, Server, all_servers, ask, free_port, running
+from servers import BATCH, Server, all_servers, ask, running
 
-SECONDS, WARM_UP_SECONDS = 5, 2
+TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
 TIMES_CAPACITY = 10
 MANY_CONNECTIONS = 500
 PROBE_SECONDS = 0.05
 
 
 def main() -> None:
-    """Runs one server after the other; ours comes first, and again at fixed rates."""
+    """All servers run, and take turns, so that what else the machine does hits all of them."""
     program, oha, *more = (Path(argument).absolute() for argument in sys.argv[1:])
     generator = Generator(oha)
-    found: dict[tuple[str, int], Load] = {}
-    port = free_port()
-    with tempfile.TemporaryDirectory() as name:
+    found: dict[tuple[str, int], list[Load]] = {}
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        ours, *others = all_servers(folder, port, program, more[0] if more else None)
-        for server in (ours, *others):
-            with running(server, folder, port) as process:
-                url = f"http://127.0.0.1:{port}{server.path}"
-                for rows in (1, BATCH):
-                    found[server.name, rows] = closed_loop(generator, url, body_of(server, folder, rows))
-                if server is ours:
-                    at_half(generator, url, body_of(ours, folder, 1), found[ours.name, 1].rate)
-                    overload(generator, url, body_of(ours, folder, BATCH), found[ours.name, BATCH].rate, process.pid)
-    compare(found, ours)
+        servers = all_servers(folder, program, more[0] if more else None)
+        pids = [stack.enter_context(running(server, folder)).pid for server in servers]
+        for rows in (1, BATCH):
+            for turn in range(TURNS):
+                for server in servers:
+                    load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
+                    found.setdefault((server.name, rows), []).append(load)
+        compare(found, servers[0])
+        one, batch = (median(load.rate for load in found[servers[0].name, rows]) for rows in (1, BATCH))
+        at_half(generator, servers[0].url(), body_of(servers[0], folder, 1), one)
+        overload(generator, servers[0].url(), body_of(servers[0], folder, BATCH), batch, pids[0])
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -53,18 +55,18 @@ def body_of(server: Server, folder: Path, rows: int) -> Path:
     return path
 
 
-def closed_loop(generator: Generator, url: str, body: Path) -> Load:
-    ask(url, body.read_bytes())
-    generator.run(url, body, WARM_UP_SECONDS)
-    load = generator.run(url, body, SECONDS)
+def closed_loop(generator: Generator, server: Server, body: Path, warm: bool) -> Load:
+    if warm:
+        ask(server.url(), body.read_bytes())
+        generator.run(server.url(), body, WARM_UP_SECONDS)
+    load = generator.run(server.url(), body, SECONDS)
     if load.answered < 1:
-        sys.exit(f"{url}: not all requests are answered: {load}")
-    print(f"{body.stem}: {load}", file=sys.stderr)
+        sys.exit(f"{server.name}: not all requests are answered: {load}")
     return load
 
 
 def at_half(generator: Generator, url: str, body: Path, capacity: float) -> None:
-    load = generator.run(url, body, 2 * SECONDS, per_second=capacity / 2)
+    load = generator.run(url, body, FIXED_SECONDS, per_second=capacity / 2)
     print(
         f"- One row, {load.rate / capacity:.2f} of the capacity at a fixed rate: p50 {load.p50_ms:.2f} ms, "
         f"p99 {load.p99_ms:.2f} ms; answered with 200: {load.answered:.2%}"
@@ -76,7 +78,7 @@ def overload(generator: Generator, url: str, body: Path, capacity: float, pid: i
     before, retry_after, done = memory_mib(pid, "VmRSS"), Counter[str](), threading.Event()
     probe = threading.Thread(target=watch_refusals, args=(url, body.read_bytes(), retry_after, done))
     probe.start()
-    load = generator.run(url, body, 2 * SECONDS, per_second=TIMES_CAPACITY * capacity, connections=MANY_CONNECTIONS)
+    load = generator.run(url, body, FIXED_SECONDS, per_second=TIMES_CAPACITY * capacity, connections=MANY_CONNECTIONS)
     done.set()
     probe.join()
     time.sleep(1)
@@ -116,12 +118,16 @@ def memory_mib(pid: int, name: str) -> float:
     return int(kib) / 1024
 
 
-def compare(found: dict[tuple[str, int], Load], ours: Server) -> None:
+def compare(found: dict[tuple[str, int], list[Load]], ours: Server) -> None:
+    """Medians over the turns; a ratio is within one turn, and its range over all of them."""
     print("| server | rows | requests per second | p50, ms | p99, ms | ours / this, requests per second |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for (name, rows), load in sorted(found.items(), key=lambda item: item[0][1]):
-        ratio = found[ours.name, rows].rate / load.rate
-        print(f"| {name} | {rows} | {load.rate:,.0f} | {load.p50_ms:.2f} | {load.p99_ms:.2f} | {ratio:.1f} |")
+    for (name, rows), loads in found.items():
+        rate, p50, p99 = (median(getattr(load, what) for load in loads) for what in ("rate", "p50_ms", "p99_ms"))
+        ratios = [mine.rate / load.rate for mine, load in zip(found[ours.name, rows], loads, strict=True)]
+        shown = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+        print(f"| {name} | {rows} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {shown} |")
+    print(flush=True)
 
 
 if __name__ == "__main__":

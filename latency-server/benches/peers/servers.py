@@ -39,14 +39,18 @@ class Server:
     """`body` gives what is sent for the first so many rows."""
 
     name: str
+    port: int
     command: list[str | Path]
     path: str
     health: str
     body: Callable[[int], Any]
     variables: dict[str, str] = field(default_factory=dict)
 
+    def url(self, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.port}{path or self.path}"
 
-def all_servers(folder: Path, port: int, ours: Path, mlserver: Path | None) -> list[Server]:
+
+def all_servers(folder: Path, ours: Path, mlserver: Path | None) -> list[Server]:
     """Ours first. Settings and models are written into the folder."""
     rows = paths()
     features = [
@@ -62,13 +66,13 @@ def all_servers(folder: Path, port: int, ours: Path, mlserver: Path | None) -> l
     logged = log_model_in(experiment)
 
     found = [
-        latency_server(folder, port, ours, rows),
-        flask(port, trees, features),
-        mlflow_serve("MLflow, XGBoost", port, str(folder / "xgboost-model"), xgboost_columns(features)),
-        mlflow_serve("MLflow, this project's wheel", port, logged, table(rows)),
+        latency_server(folder, free_port(), ours, rows),
+        flask(free_port(), trees, features),
+        mlflow_serve("MLflow, XGBoost", free_port(), str(folder / "xgboost-model"), xgboost_columns(features)),
+        mlflow_serve("MLflow, this project's wheel", free_port(), logged, table(rows)),
     ]
     if mlserver is not None:
-        found.append(mlserver_of(folder, port, mlserver, trees, features))
+        found.append(mlserver_of(folder, free_port(), mlserver, trees, features))
     return found
 
 
@@ -114,15 +118,15 @@ def latency_server(folder: Path, port: int, program: Path, rows: pd.DataFrame) -
         "SECRET_KEY": SECRET,
     }
     return Server(
-        "latency-server", [program], "/predict", "/ready", lambda count: plain[0] if count == 1 else plain[:count],
-        variables,
+        "latency-server", port, [program], "/predict", "/ready",
+        lambda count: plain[0] if count == 1 else plain[:count], variables,
     )  # fmt: skip
 
 
 def flask(port: int, trees: Path, features: list[list[float | None]]) -> Server:
     command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}"]
     return Server(
-        "Flask, gunicorn, XGBoost", [*command, "--chdir", HERE, "flask_app:app"], "/predict", "/health",
+        "Flask, gunicorn, XGBoost", port, [*command, "--chdir", HERE, "flask_app:app"], "/predict", "/health",
         lambda count: {"features": features[:count]}, {"PEER_MODEL": str(trees)},
     )  # fmt: skip
 
@@ -130,7 +134,8 @@ def flask(port: int, trees: Path, features: list[list[float | None]]) -> Server:
 def mlflow_serve(name: str, port: int, model: str, content: dict[str, list[Any]]) -> Server:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1"]
     return Server(
-        name, [*command, "--model-uri", model, "--port", str(port), "--workers", str(WORKERS)], "/invocations", "/ping",
+        name, port, [*command, "--model-uri", model, "--port", str(port), "--workers", str(WORKERS)],
+        "/invocations", "/ping",
         lambda count: {"dataframe_split": content | {"data": content["data"][:count]}},
         {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_DISABLE_TELEMETRY": "true"},
     )  # fmt: skip
@@ -157,7 +162,9 @@ def mlserver_of(folder: Path, port: int, program: Path, trees: Path, features: l
         data = [value for row in features[:count] for value in row]
         return {"inputs": [{"name": "x", "shape": [count, len(features[0])], "datatype": "FP32", "data": data}]}
 
-    return Server("MLServer, XGBoost", [program, "start", home], "/v2/models/trees/infer", "/v2/health/ready", body)
+    return Server(
+        "MLServer, XGBoost", port, [program, "start", home], "/v2/models/trees/infer", "/v2/health/ready", body
+    )
 
 
 def free_port() -> int:
@@ -167,7 +174,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(server: Server, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(server: Server, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Starts a server, waits until it is ready, and ends it with the processes that it started."""
     log = folder / f"{server.name}.log"
     # One thread for each worker is best for both of them, and what MLflow starts has to be found.
@@ -183,7 +190,7 @@ def running(server: Server, folder: Path, port: int) -> Iterator[subprocess.Pope
         )
     try:
         until = time.monotonic() + START_SECONDS
-        while not is_up(f"http://127.0.0.1:{port}{server.health}"):
+        while not is_up(server.url(server.health)):
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit(f"{server.name} does not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.2)

@@ -128,15 +128,19 @@ bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime ses
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-server --bench recording
 
-# The load generator, and MLServer, whose requirements are its own, stay below target/.
+# Both stay below target/: the load generator, and MLServer, which wants packages of its own. The other servers are in
+# the environment.
 .PHONY: bench-server
-bench-server: $(VENV)/.dev ## Compare the server with Flask, MLflow's server and MLServer, under load by oha (minutes)
-	test -x target/oha/bin/oha || cargo install --quiet --locked --version 1.16.0 --root target/oha oha
-	test -x target/mlserver/bin/mlserver || { $(PYTHON) -m venv target/mlserver && \
-	    target/mlserver/bin/pip install --quiet --disable-pip-version-check -r latency-server/benches/peers/requirements.txt; }
+bench-server: ## Compare the server, under load, with Flask, MLflow's server and MLServer (minutes)
+	$(MAKE) wheel PROFILE=release
 	cargo build --release --locked -p latency-server
+	test -x target/oha/bin/oha || cargo install --quiet --locked --version 1.16.0 --root target/oha oha
+	cmp -s latency-server/benches/peers/requirements.txt target/peers/pinned.txt || { rm -rf target/peers && \
+	    $(PYTHON) -m venv target/peers && \
+	    target/peers/bin/pip install --quiet --disable-pip-version-check -r latency-server/benches/peers/requirements.txt && \
+	    cp latency-server/benches/peers/requirements.txt target/peers/pinned.txt; }
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/benches/peers/run.py \
-	    target/release/latency-server target/oha/bin/oha target/mlserver/bin/mlserver
+	    target/release/latency-server target/oha/bin/oha target/peers/bin/mlserver
 
 .PHONY: bench-python
 bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matrix (minutes)

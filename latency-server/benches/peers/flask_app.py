@@ -1,4 +1,4 @@
-"""The server that the project's first README describes: Flask before an XGBoost model, JSON in and out."""
+"""The server that this project was first meant to be: Flask before XGBoost. It gets features, and gives margins."""
 
 import os
 
@@ -9,6 +9,11 @@ from flask import Flask, jsonify, request
 app = Flask(__name__)
 model = xgboost.XGBRegressor(n_jobs=1)
 model.load_model(os.environ["PEER_MODEL"])
+
+
+@app.get("/health")
+def health():
+    return jsonify(status="ok")
 
 
 @app.post("/predict")

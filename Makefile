@@ -102,25 +102,22 @@ browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxrun
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	cd latency-server/browser && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_SERVER="$(CURDIR)/target/$(PROFILE)/latency-server" npm test
 
-# In a folder of their own, which comes first: Triton's client wants other versions than the environment has.
+# Packages in a folder of their own, which comes first: some want other versions than the environment has.
+target/%/pinned.txt: .ci/%.txt $(VENV)/.dev
+	rm -rf target/$*
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target target/$* -r $<
+	cp $< $@
+
 .PHONY: clients
-clients: CLIENTS = target/clients
-clients: $(VENV)/.dev ## Ask the server with the clients of other protocols: Triton's and MLflow's, from PyPI
-	cmp -s .ci/clients.txt $(CLIENTS)/pinned.txt || { rm -rf $(CLIENTS) && \
-	    $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS) -r .ci/clients.txt && \
-	    cp .ci/clients.txt $(CLIENTS)/pinned.txt; }
+clients: target/clients/pinned.txt ## Ask the server with the clients of other protocols: Triton's and MLflow's, from PyPI
 	cargo build --locked -p latency-server --profile $(PROFILE)
-	PYTHONPATH=$(CLIENTS) LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/clients/check \
+	PYTHONPATH="$(CURDIR)/target/clients" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/clients/check \
 	    target/$(PROFILE)/latency-server
 
 .PHONY: hostile
-hostile: HOSTILE = $(CURDIR)/target/hostile
-hostile: $(VENV)/.onnxruntime ## Send the server 100,000 hostile requests, and what schemathesis makes of its OpenAPI (minutes)
-	cmp -s .ci/hostile.txt $(HOSTILE)/pinned.txt || { rm -rf $(HOSTILE) && \
-	    $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(HOSTILE) -r .ci/hostile.txt && \
-	    cp .ci/hostile.txt $(HOSTILE)/pinned.txt; }
+hostile: target/hostile/pinned.txt $(VENV)/.onnxruntime ## Send the server 100,000 hostile requests, and what schemathesis makes of its OpenAPI (minutes)
 	cargo build --locked -p latency-server --profile $(PROFILE)
-	PYTHONPATH=$(HOSTILE) LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/hostile/check \
+	PYTHONPATH="$(CURDIR)/target/hostile" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/hostile/check \
 	    target/$(PROFILE)/latency-server
 
 .PHONY: bench

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { after, before } from 'node:test'
 import { chromium } from 'playwright-core'
 
 const PROGRAM = process.env.LATENCY_SERVER ?? new URL('../../../target/ci/latency-server', import.meta.url).pathname
@@ -9,7 +10,7 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const SHOTS = process.env.LATENCY_SCREENSHOTS
 
 /** Starts the server; its address, and what ends it. */
-export async function serve() {
+async function serve() {
   const server = spawn(PROGRAM, { env: { ...process.env, LATENCY_PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => server.once('exit', resolve))
   const lines = createInterface({ input: server.stdout })
@@ -26,9 +27,23 @@ export async function serve() {
   }
 }
 
-export async function browser() {
+async function browser() {
   // Chromium's own sandbox needs rights that root in a container has not.
   return chromium.launch({ executablePath: CHROMIUM, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] })
+}
+
+/** A server and a browser for all tests of a file. */
+export function stage() {
+  const found = {}
+  before(async () => {
+    found.server = await serve()
+    found.chromium = await browser()
+  })
+  after(async () => {
+    await found.chromium?.close()
+    await found.server?.stop()
+  })
+  return found
 }
 
 /** A page that collects what the browser complains of. */

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { after, before, test } from 'node:test'
-import { browser, open, serve, shoot } from './help.mjs'
+import { test } from 'node:test'
+import { open, shoot, stage } from './help.mjs'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -20,16 +20,7 @@ const PAGES = {
   admin: '/admin',
 }
 
-let server
-let chromium
-before(async () => {
-  server = await serve()
-  chromium = await browser()
-})
-after(async () => {
-  await chromium?.close()
-  await server?.stop()
-})
+const on = stage()
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [device, width] of Object.entries({ phone: 390, desk: 1280 })) {
@@ -38,7 +29,7 @@ for (const colorScheme of ['light', 'dark']) {
         await t.test(name, async () => {
           const viewport = { width, height: 844 }
           // What axe-core brings is no part of the page, and would not be let in.
-          const page = await open(chromium, server.address, path, { viewport, colorScheme, bypassCSP: true })
+          const page = await open(on.chromium, on.server.address, path, { viewport, colorScheme, bypassCSP: true })
           await shoot(page, `${name}-${device}-${colorScheme}`)
           await page.evaluate(AXE)
           const { violations } = await page.evaluate(() => window.axe.run())

@@ -1,20 +1,11 @@
 // What the scripts add, under the policy that the server sends; and that the forms do without.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { browser, open, serve, shoot } from './help.mjs'
+import { test } from 'node:test'
+import { open, shoot, stage } from './help.mjs'
 
-let server
-let chromium
-before(async () => {
-  server = await serve()
-  chromium = await browser()
-})
-after(async () => {
-  await chromium?.close()
-  await server?.stop()
-})
+const on = stage()
 
-const visit = (path, options) => open(chromium, server.address, path, options)
+const visit = (path, options) => open(on.chromium, on.server.address, path, options)
 const proposals = (page) => page.getByRole('listbox', { name: 'Places' })
 
 test('places are proposed and chosen by the keyboard', async () => {
@@ -96,7 +87,7 @@ test('the status follows the server', async () => {
   const page = await visit('/status')
   const answered = page.locator('dt:text-is("Requests answered") + dd')
   const before = Number(await answered.textContent())
-  for (let turn = 0; turn < 5; turn++) await fetch(`${server.address}/health`)
+  for (let turn = 0; turn < 5; turn++) await fetch(`${on.server.address}/health`)
   await page.waitForFunction(
     (before) => Number([...document.querySelectorAll('dt')].find((one) => one.textContent === 'Requests answered').nextElementSibling.textContent) >= before + 5,
     before,
@@ -113,7 +104,7 @@ test('forms work without scripts', async () => {
   await page.locator('#measured_ms').fill('80')
   await page.keyboard.press('Enter')
   await page.locator('.verdict.suspicious').waitFor()
-  await page.goto(`${server.address}/regions`)
+  await page.goto(`${on.server.address}/regions`)
   await page.locator('#src').fill('Madrid')
   await page.locator('#provider').selectOption('gcp')
   await page.getByRole('button', { name: 'Rank' }).click()

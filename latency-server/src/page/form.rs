@@ -1,7 +1,7 @@
 //! The parts of forms that ask for ends of a path.
 
 use latency_core::schema::FieldKind;
-use latency_core::{Place, Predictor, Row};
+use latency_core::{ATTRIBUTION, ModelTag, Place, Predictor, Row};
 use serde::Serialize;
 
 use super::words::{Piece, pieces};
@@ -21,13 +21,14 @@ pub struct End<'a> {
 /// A field for a number of milliseconds, which may be empty.
 #[derive(Serialize)]
 pub struct Milliseconds<'a> {
+    name: &'static str,
     value: &'a str,
-    pub error: Option<Vec<Piece>>,
+    error: Option<Vec<Piece>>,
 }
 
 impl<'a> Milliseconds<'a> {
-    pub fn new(value: Option<&'a str>) -> Self {
-        Self { value: value.unwrap_or_default().trim(), error: None }
+    pub fn new(name: &'static str, value: Option<&'a str>) -> Self {
+        Self { name, value: value.unwrap_or_default().trim(), error: None }
     }
 
     /// The number, if there is one, or an error beside the field.
@@ -38,6 +39,37 @@ impl<'a> Milliseconds<'a> {
         self.value.parse().map(Some).map_err(|_| {
             self.error = Some(pieces(&format!("found `{}`; allowed: a number above 0 (ms)", self.value)));
         })
+    }
+
+    /// Puts this failure beside the field, if it is about it.
+    pub fn take(&mut self, failure: &Failure) -> bool {
+        let is_mine = failure.field.as_deref() == Some(self.name);
+        if is_mine {
+            self.error = Some(pieces(&failure.message));
+        }
+        is_mine
+    }
+}
+
+/// What stands around every form.
+#[derive(Serialize)]
+pub struct Around<'a> {
+    knows_places: bool,
+    suggestions: &'a Suggestions,
+    attribution: &'static str,
+    model: ModelTag<'a>,
+    version: &'static str,
+}
+
+impl<'a> Around<'a> {
+    pub fn new(predictor: &'a Predictor, suggestions: &'a Suggestions) -> Self {
+        Self {
+            knows_places: predictor.schema().coordinates.is_some(),
+            suggestions,
+            attribution: ATTRIBUTION,
+            model: predictor.model_info().tag(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! `GET /`: the RTT between two places, and whether a measured one can be true.
 
-use latency_core::{ATTRIBUTION, Judgement, ModelTag, Place, Prediction, Row, Verdict};
+use latency_core::{Judgement, Place, Prediction, Row, Verdict};
 use rocket::http::Status;
 use rocket::{State, get};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
-use super::form::{End, Milliseconds, Suggestions};
+use super::form::{Around, End, Milliseconds, Suggestions};
 use super::map::GreatCircle;
 use super::words::{Piece, field_label, kilometres, milliseconds, pieces, place};
 use crate::errors::Failure;
@@ -29,20 +29,11 @@ pub fn page(
     let predictor = &served.predictor;
     let mut form = Form {
         ends: [End::src(src, src_access, predictor), End::dst(dst, dst_access, predictor)],
-        measured: Milliseconds::new(measured_ms),
+        measured: Milliseconds::new("measured_ms", measured_ms),
         error: None,
     };
     let (status, result) = if src.is_some() || dst.is_some() { form.answer(&served) } else { (Status::Ok, None) };
-    let view = View {
-        here: "predict",
-        form,
-        result,
-        knows_places: predictor.schema().coordinates.is_some(),
-        suggestions,
-        attribution: ATTRIBUTION,
-        model: predictor.model_info().tag(),
-        version: env!("CARGO_PKG_VERSION"),
-    };
+    let view = View { here: "predict", form, result, around: Around::new(predictor, suggestions) };
     (status, Template::render(TEMPLATE, view))
 }
 
@@ -53,11 +44,8 @@ struct View<'a> {
     #[serde(flatten)]
     form: Form<'a>,
     result: Option<Shown>,
-    knows_places: bool,
-    suggestions: &'a Suggestions,
-    attribution: &'static str,
-    model: ModelTag<'a>,
-    version: &'static str,
+    #[serde(flatten)]
+    around: Around<'a>,
 }
 
 /// What is asked, and what is wrong with it.
@@ -81,9 +69,7 @@ impl Form<'_> {
                 (Status::Ok, Some(Shown::new(&prediction, &src, &dst, judged)))
             }
             Err(failure) => {
-                if failure.field.as_deref() == Some("measured_ms") {
-                    self.measured.error = Some(pieces(&failure.message));
-                } else if !self.ends.iter_mut().any(|end| end.take(&failure)) {
+                if !self.measured.take(&failure) && !self.ends.iter_mut().any(|end| end.take(&failure)) {
                     self.error = Some(pieces(&failure.message));
                 }
                 (failure.status, None)

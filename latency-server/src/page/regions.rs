@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use latency_core::{ATTRIBUTION, ModelTag, Place, Provider, Ranked, Row};
+use latency_core::{Place, Provider, Ranked, Row};
 use rocket::http::Status;
 use rocket::{State, get};
 use rocket_dyn_templates::Template;
 use serde::Serialize;
 
-use super::form::{End, Milliseconds, Suggestions};
+use super::form::{Around, End, Milliseconds, Suggestions};
 use super::words::{Piece, milliseconds, pieces, place};
 use crate::errors::Failure;
 use crate::logging::spawn_blocking;
@@ -37,21 +37,12 @@ pub async fn page(
     let mut form = Form {
         ends: [End::src(src, src_access, predictor)],
         provider: provider.unwrap_or_default(),
-        budget: Milliseconds::new(budget_ms),
+        budget: Milliseconds::new("budget_ms", budget_ms),
         error: None,
     };
     let (status, result) = if src.is_some() { form.answer(&served).await } else { (Status::Ok, None) };
-    let view = View {
-        here: "regions",
-        form,
-        result,
-        providers: PROVIDERS,
-        knows_places: predictor.schema().coordinates.is_some(),
-        suggestions,
-        attribution: ATTRIBUTION,
-        model: predictor.model_info().tag(),
-        version: env!("CARGO_PKG_VERSION"),
-    };
+    let view =
+        View { here: "regions", form, result, providers: PROVIDERS, around: Around::new(predictor, suggestions) };
     (status, Template::render(TEMPLATE, view))
 }
 
@@ -77,11 +68,8 @@ struct View<'a> {
     form: Form<'a>,
     result: Option<Shown>,
     providers: [Choice; 4],
-    knows_places: bool,
-    suggestions: &'a Suggestions,
-    attribution: &'static str,
-    model: ModelTag<'a>,
-    version: &'static str,
+    #[serde(flatten)]
+    around: Around<'a>,
 }
 
 /// What is asked, and what is wrong with it.
@@ -107,9 +95,7 @@ impl Form<'_> {
         match self.ask(served, budget_ms).await {
             Ok((regions, ranked)) => (Status::Ok, Some(Shown::new(&place, &regions, &ranked))),
             Err(failure) => {
-                if failure.field.as_deref() == Some("budget_ms") {
-                    self.budget.error = Some(pieces(&failure.message));
-                } else if !self.ends[0].take(&failure) {
+                if !self.budget.take(&failure) && !self.ends[0].take(&failure) {
                     self.error = Some(pieces(&failure.message));
                 }
                 (failure.status, None)

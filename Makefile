@@ -120,6 +120,10 @@ hostile: target/hostile/pinned.txt $(VENV)/.onnxruntime ## Send the server 100,0
 	PYTHONPATH="$(CURDIR)/target/hostile" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/hostile/check \
 	    target/$(PROFILE)/latency-server
 
+.PHONY: kubernetes
+kubernetes: target/kubernetes/pinned.txt ## Check the Kubernetes manifests by their schemas
+	PYTHONPATH="$(CURDIR)/target/kubernetes" $(BIN)/python latency-server/deploy/check
+
 .PHONY: bench
 bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
@@ -271,9 +275,54 @@ latency-node/node_modules/.package-lock.json: latency-node/package-lock.json lat
 latency-server/browser/node_modules/.package-lock.json: latency-server/browser/package-lock.json latency-server/browser/package.json
 	cd latency-server/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
+# What is not in it yet: the secret of sessions, and Grafana's first password.
+.PHONY: .env
 .env:
-	@umask 077 && $(PYTHON) -c 'import base64, secrets; print("SECRET_KEY=" + base64.b64encode(secrets.token_bytes(32)).decode())' > $@
-	@echo "wrote .env with a fresh SECRET_KEY"
+	@umask 077 && touch .env && $(PYTHON) .ci/secrets .env
+
+# A name of one's own, and of the registry that it is pushed to: DOCKER_USERNAME=name.
+DOCKER_USERNAME ?=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE = $(if $(DOCKER_USERNAME),$(DOCKER_USERNAME)/)latency-predictor
+# What the image says of itself, and the name of the one that Compose builds and starts.
+docker-build start-all: export BUILD_COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
+docker-build start-all: export BUILD_DATE = $(shell git log -1 --format=%cI 2>/dev/null)
+docker-build start-all: export BUILD_VERSION = $(VERSION)
+start-all: export APP_IMAGE ?= $(IMAGE):latest
+
+.PHONY: docker-build
+docker-build: ## Build the server's image (DOCKER_USERNAME=name), and say how large it is
+	docker build --target app --build-arg BUILD_COMMIT --build-arg BUILD_DATE --build-arg BUILD_VERSION \
+	    -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .
+	.ci/image size $(IMAGE):latest
+
+.PHONY: docker-run
+docker-run: .env ## Run that image on http://localhost:5000 (LATENCY_PORT), confined
+	SECRET_KEY="$$(sed -n 's/^SECRET_KEY=//p' .env | tail -n 1)" docker run --rm --name latency-predictor --init=false \
+	    --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 20 -e SECRET_KEY \
+	    -p 127.0.0.1:$(or $(LATENCY_PORT),5000):5000 $(IMAGE):latest
+
+.PHONY: docker-info
+docker-info: ## Say how large that image is, which packages are in it, and how long it takes to start
+	.ci/image size packages start $(IMAGE):latest
+
+.PHONY: start-all stop-all
+start-all: .env ## Start everything with Docker Compose, and wait until it is healthy (GRAFANA=off leaves Grafana out)
+	.ci/stack up
+stop-all: ## Stop everything that start-all started; the volumes stay
+	.ci/stack down
+
+.PHONY: setup-monitoring start-monitoring
+setup-monitoring: .env ## Fetch the images of Prometheus, Alertmanager and Grafana, and check the configuration with them
+	.ci/stack pull prometheus alertmanager $(if $(filter off,$(GRAFANA)),,grafana)
+	.ci/stack compose run --rm --no-deps --entrypoint promtool prometheus check config /etc/prometheus/prometheus.yml
+	.ci/stack compose run --rm --no-deps --entrypoint amtool alertmanager check-config /etc/alertmanager/alertmanager.yml
+start-monitoring: .env ## Start Prometheus, Alertmanager and Grafana alone
+	.ci/stack up prometheus alertmanager $(if $(filter off,$(GRAFANA)),,grafana)
+
+.PHONY: test-containers
+test-containers: wheel ## Try the images and the whole stack on a real Docker Engine (DOCKER_LAB: a program that gives one)
+	$(DOCKER_LAB) $(BIN)/python .ci/test-containers
 
 .PHONY: clean
 clean: ## Delete everything that is built (not .env)

@@ -232,6 +232,17 @@ def test_train_needs_the_table_of_latency_data(tmp_path: Path) -> None:
     assert "latency data" in prose
 
 
+def test_train_makes_the_table_if_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LATENCY_DATA_MIRROR", "/none")
+    assert "the mirror folder /none does not exist" in failed(latency("train"))
+    table = tmp_path / "data/cache/paths.parquet"
+    table.parent.mkdir(parents=True)
+    table.write_bytes(b"no table")
+    assert "is not a readable Parquet table" in failed(latency("train"))
+    assert table.read_bytes() == b"no table"
+
+
 def test_train_and_evaluate_of_paths_write_model_figures_and_card(tmp_path: Path) -> None:
     table, output = tmp_path / "paths.parquet", tmp_path / "latency.onnx"
     tidy.write(synthetic.make(places=40, seed=1), table)
@@ -283,7 +294,7 @@ def test_data_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], wor
         (("predict",), "latency predict London Tokyo --src-access wifi"),
         (("predict",), "latency predict -33.87,151.21 aws:eu-west-2"),
         (("data",), "latency data --mirror"),
-        (("train",), "latency data && latency train"),
+        (("train",), "latency train --out latency.onnx"),
         (("train",), "latency train --data mine.csv --target rtt_ms"),
         (("model", "info"), "latency model info --model mine.onnx"),
     ],

@@ -26,13 +26,12 @@ DropOption = Annotated[list[str] | None, typer.Option(help="Leave this column ou
 ThreadsOption = Annotated[int, typer.Option(min=1, help="For your own table; another number may give other last bits.")]
 TableOption = Annotated[Path, typer.Option(help="The tidy table of `latency data`.")]
 TABLE = Path("data/cache/paths.parquet")
+CACHE = Path("data/cache/raw")
 
 
 def data(
-    output: Annotated[Path, typer.Option("--out", help="The tidy table to write (Parquet).")] = Path(
-        "data/cache/paths.parquet"
-    ),
-    cache: Annotated[Path, typer.Option(help="Where downloads are kept.")] = Path("data/cache/raw"),
+    output: Annotated[Path, typer.Option("--out", help="The tidy table to write (Parquet).")] = TABLE,
+    cache: Annotated[Path, typer.Option(help="Where downloads are kept.")] = CACHE,
     mirror: Annotated[
         Path | None, typer.Option(envvar="LATENCY_DATA_MIRROR", help="A folder that already has the files.")
     ] = None,
@@ -63,7 +62,7 @@ def train(
 ) -> None:
     """Train a model: the paths model on the published measurements, or a model on your own table.
 
-    Examples: latency data && latency train --out latency.onnx
+    Examples: latency train --out latency.onnx
 
     latency train --data mine.csv --target rtt_ms --drop timestamp --out mine.onnx
     """
@@ -124,8 +123,15 @@ def evaluate(
 def run_training(
     data: Path | None, target: str, drop: tuple[str, ...], table: Path, output: Path, name: str, threads: int
 ) -> Trained:
-    """Trains the paths model on `table`, or a model on the user's own `data`; writes the file and says so."""
+    """Trains the paths model on `table`, or a model on the user's own `data`; writes the file and says so.
+
+    The table of `latency data` is made if it is not there yet; one that the user named must be.
+    """
+    from ..data.command import prepare
     from ..training import outcome
+
+    if data is None and table == TABLE and not table.exists():
+        prepare(None, CACHE, table, None, console.err)
 
     def report(text: str) -> None:
         console.err.print(escape(text))

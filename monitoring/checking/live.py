@@ -197,6 +197,8 @@ def exposed_by(prometheus: Prometheus) -> dict[str, dict[str, set[str]]]:
             name = series.pop("__name__")
             if name not in ("up",) and not name.startswith("scrape_"):
                 found.setdefault(job, {}).setdefault(name, set()).update(series.keys() - {"job", "instance"})
+    # Prometheus keeps no label that is empty, as this one is where the program was built without a commit.
+    found["latency"]["latency_build_info"].add("commit")
     return found
 
 

@@ -306,6 +306,12 @@ docker-run: .env ## Run that image on http://localhost:5000 (LATENCY_PORT), conf
 docker-info: ## Say how large that image is, which packages are in it, and how long it takes to start
 	.ci/image size packages start $(IMAGE):latest
 
+.PHONY: sbom
+sbom: target/sbom-tools/pinned.txt target/cyclonedx/bin/cargo-cyclonedx ## Write what that image is made of: target/sbom/latency-server.cdx.json
+	PYTHONPATH="$(CURDIR)/target/sbom-tools" $(BIN)/python .ci/sbom $(IMAGE):latest target/sbom/latency-server.cdx.json
+target/cyclonedx/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --version 0.5.9 --root target/cyclonedx cargo-cyclonedx
+
 .PHONY: start-all stop-all
 start-all: .env ## Start everything with Docker Compose, and wait until it is healthy (GRAFANA=off leaves Grafana out)
 	.ci/stack up

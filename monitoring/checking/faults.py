@@ -66,6 +66,13 @@ FAULTS = [
         "nothing exposes the metric latency:budget_burn:rate5m",
     ),
     Fault(
+        "an objective that the guide does not know",
+        f"{RULES}/objectives.yml",
+        "vector(0.999)",
+        "vector(0.9995)",
+        "the objective for availability is 99.95 %",
+    ),
+    Fault(
         "an alert without a test",
         f"{RULES}/model.yml",
         "- alert: LatencyFeatureDrift",

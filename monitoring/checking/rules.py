@@ -26,15 +26,19 @@ class Rules:
 
     alerts: dict[str, dict[str, Any]]
     records: dict[str, list[str]]
+    objectives: dict[str, float]
 
 
 def read(root: Path) -> Rules:
-    rules = Rules({}, {})
+    rules = Rules({}, {}, {})
     for path in sorted((root / "monitoring/prometheus/rules").glob("*.yml")):
         for group in yaml.safe_load(path.read_text())["groups"]:
             for rule in group["rules"]:
                 if "record" in rule:
                     rules.records.setdefault(rule["record"], []).append(rule["expr"])
+                    if rule["record"] == "latency:objective:ratio":
+                        share = re.fullmatch(r"vector\(([\d.]+)\)", rule["expr"])
+                        rules.objectives[rule["labels"]["objective"]] = float(share[1]) if share else 0.0
                 elif rule["alert"] in rules.alerts:
                     raise Wrong(f"two alerts are named {rule['alert']}")
                 else:
@@ -74,7 +78,11 @@ def prove(root: Path) -> str:
 
 
 def check_words(root: Path, rules: Rules) -> None:
-    sections = set(re.findall(r"^### (\w+)$", (root / RUNBOOK).read_text(), re.M))
+    runbook = (root / RUNBOOK).read_text()
+    for name, share in rules.objectives.items():
+        if f"| {name} | {100 * share:g} % " not in runbook:
+            raise Wrong(f"{RUNBOOK}: the objective for {name} is {100 * share:g} %, not what its table says")
+    sections = set(re.findall(r"^### (\w+)$", runbook, re.M))
     for name, rule in rules.alerts.items():
         if rule.get("labels", {}).get("severity") not in SEVERITIES:
             raise Wrong(f"{name}: its severity is none of {', '.join(sorted(SEVERITIES))}")

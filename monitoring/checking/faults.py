@@ -153,6 +153,13 @@ FAULTS = [
         "the dashboards are not what generate.py writes",
     ),
     Fault(
+        "another version of Grafana",
+        "docker-compose.yml",
+        "grafana/grafana:11",
+        "grafana/grafana:12",
+        "and the types are those of",
+    ),
+    Fault(
         "another uid of Prometheus",
         f"{PANELS}/provisioning/datasources/datasources.yml",
         "uid: prometheus",
@@ -167,8 +174,8 @@ def copy(folder: Path) -> Path:
     leave = shutil.ignore_patterns("node_modules", "__pycache__")
     shutil.copytree(ROOT / "monitoring", folder / "monitoring", ignore=leave)
     (folder / "docs").mkdir()
-    for name in ("monitoring.md", "server.md"):
-        shutil.copy(ROOT / "docs" / name, folder / "docs" / name)
+    for name in ("docs/monitoring.md", "docs/server.md", "docker-compose.yml"):
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 

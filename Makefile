@@ -96,6 +96,15 @@ registry: wheel ## Try the server with a model from a real MLflow registry: prom
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/registry/check target/$(PROFILE)/latency-server
 
+.PHONY: monitoring monitoring-live
+monitoring: monitoring/grafana/node_modules/.package-lock.json $(VENV)/.dev ## Check rules, tests of alerts, dashboards and the runbook against each other (needs promtool and amtool)
+	$(BIN)/python monitoring/check
+monitoring-live: wheel target/monitoring/pinned.txt monitoring/grafana/node_modules/.package-lock.json ## Plant faults in them; start a server, MLflow, Prometheus, Alertmanager: every panel has data, an alert arrives
+	$(BIN)/python monitoring/check faults
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	PYTHONPATH="$(CURDIR)/target/monitoring" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python monitoring/check live \
+	    target/$(PROFILE)/latency-server
+
 .PHONY: browser
 browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Open every page of the server in Chromium: scripts, axe-core (LATENCY_SCREENSHOTS: a folder for pictures)
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { echo "Chromium is missing: install it (Debian: apt-get install chromium), or name it in CHROMIUM"; exit 1; }
@@ -166,7 +175,7 @@ lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
 	cd latency-py && ../$(BIN)/mypy
 
 .PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients hostile registry browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
+ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients hostile registry monitoring monitoring-live browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
 	$(BIN)/python latency-core/tests/models/make_own.py --check
 	.ci/wheel
 	.ci/addon
@@ -274,6 +283,9 @@ latency-node/node_modules/.package-lock.json: latency-node/package-lock.json lat
 
 latency-server/browser/node_modules/.package-lock.json: latency-server/browser/package-lock.json latency-server/browser/package.json
 	cd latency-server/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+monitoring/grafana/node_modules/.package-lock.json: monitoring/grafana/package-lock.json monitoring/grafana/package.json
+	cd monitoring/grafana && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 # What is not in it yet: the secret of sessions, and Grafana's first password.
 .PHONY: .env

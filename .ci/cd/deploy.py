@@ -1,8 +1,8 @@
 """The deployment with Compose: the image behind a gate, beside the one that serves, and only then instead of it.
 
 1. A candidate of the stack's own settings, which nobody reaches and which keeps no observations, must become healthy.
-2. A second container serves beside the first, and both are watched. Whatever goes wrong, it is removed: that is the roll-back,
-   and no request is lost by it, since the first one never stopped.
+2. A second container serves beside the first, and both are watched. Whatever goes wrong, it is removed: that is the
+   roll-back, and no request is lost by it, since the first one never stopped.
 3. The first one drains and ends.
 """
 

@@ -72,6 +72,7 @@ def served(image: str) -> Iterator[str]:
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     name = run("docker", "run", "-d", *CONFINED, "-e", "SECRET_KEY", "-p", "127.0.0.1::5000", image, SECRET_KEY=key)
     try:
+        wait_healthy(name)
         yield f"http://{run('docker', 'port', name, '5000').splitlines()[0]}"
     finally:
         run("docker", "logs", "--tail", "30", name)

@@ -15,8 +15,8 @@ def _end(row: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def check(address: str, *, bundled: bool = True) -> int:
-    """How many rows were compared, to the last bit. A server that serves a champion has other numbers: then they must only
-    be predictions."""
+    """How many rows were compared, to the last bit. A server that serves a champion has other numbers: then they must
+    only be predictions."""
     golden = json.loads((ROOT / "data/golden/paths.json").read_text())
     rows, expected = golden["rows"], golden["predictions"]
     _wait(address)

@@ -15,7 +15,8 @@ KEPT = 20
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8885 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8885 }
 td:nth-child(3) { text-align: right } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }
 .done { color: #1a7f37 } .failed { color: #cf222e; font-weight: bold } .skipped, .planned { color: #777 }
 """
@@ -93,7 +94,8 @@ def _page(content: dict[str, Any]) -> str:
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f"<p>{html.escape(content['image'])}: {', '.join(content['tags'])}. Begun {content['begun']}"
         f"{', without doing anything' if content['dry_run'] else ''}.</p>"
-        f'<table><tr><th>step<th>status<th>time<th>found</tr>{rows}</table><p><a href="report.json">report.json</a></html>\n'
+        f"<table><tr><th>step<th>status<th>time<th>found</tr>{rows}</table>"
+        '<p><a href="report.json">report.json</a></html>\n'
     )
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "cd_results"
 
 
-class Failed(Exception):
+class Failed(Exception):  # noqa: N818  as the status of a step
     """A step cannot go on: what was found, what is allowed, and the cure."""
 
 

@@ -16,7 +16,7 @@ from .settings import ROOT, Failed, Settings, git
 SBOM = "target/sbom/latency-server.cdx.json"
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818  it is no error
     """There is nothing to do here, and that is all right."""
 
 
@@ -115,7 +115,7 @@ def _latency(settings: Settings, *arguments: str) -> tuple[int, Any]:
 
 
 def analyse(settings: Settings) -> dict[str, Any]:
-    """MLflow's models: are their files there and whole, who is champion, how does the challenger compare, what drifts."""
+    """MLflow's models: are their files there and whole, who is champion, how does the challenger compare?"""
     code, doctor = _latency(settings, "doctor")
     if code == 3:
         raise Skipped(f"no MLflow at {settings.tracking_uri}: the bundled model is deployed")

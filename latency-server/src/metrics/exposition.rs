@@ -112,7 +112,9 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
                 let number = version.and_then(|version| version.parse().ok()).unwrap_or(0);
                 versions.with_label_values(&[name, which]).set(number);
             }
-            reachable.with_label_values(&[name]).set(i64::from(found.error.is_none()));
+            // That it has no champion is an answer.
+            let answered = found.error.is_none_or(|code| code == "NOT_IN_REGISTRY");
+            reachable.with_label_values(&[name]).set(i64::from(answered));
         }
     }
     let families = [

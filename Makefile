@@ -354,7 +354,7 @@ test-cd: wheel ## Try the deployments on a real Docker Engine with a registry: g
 
 .PHONY: test-containers
 test-containers: wheel ## Try the images and the whole stack on a real Docker Engine (DOCKER_LAB: a program that gives one)
-	$(DOCKER_LAB) $(BIN)/python .ci/test-containers
+	$(DOCKER_LAB) sh -c '$(BIN)/python .ci/test-containers && $(BIN)/python .ci/test-postgres'
 
 .PHONY: clean
 clean: ## Delete everything that is built (not .env)

@@ -83,6 +83,7 @@ mod batch;
 mod continents;
 mod distribution;
 mod encode;
+mod engine;
 mod error;
 mod features;
 pub mod geo;
@@ -101,6 +102,7 @@ mod ranking;
 mod row;
 mod row_json;
 mod row_reader;
+#[cfg(feature = "onnxruntime")]
 mod runtime;
 pub mod schema;
 mod spread;
@@ -108,6 +110,7 @@ mod spread;
 pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;
 pub use encode::Input;
+pub use engine::Engine;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use judgement::{Judgement, Verdict};
 /// The arrays of [`Batch::from_matrix`] and [`Predictor::predict_batch_into`], in the version that they take.

@@ -16,6 +16,7 @@ pub use self::cancel::Cancel;
 pub use self::row_batch::RowBatch;
 use crate::batch::Batch;
 use crate::encode::{Encode, EncodedRows, Encoder, Input, ValidRows};
+use crate::engine::Trees;
 use crate::error::{Error, ErrorKind, Result, number};
 use crate::features::{FeaturePlan, Matrix};
 use crate::judgement::{self, Judgement};
@@ -25,7 +26,6 @@ use crate::path::{Endpoint, Ends};
 use crate::prediction::{Answer, Calibration, Prediction, Predictions};
 use crate::ranges::{self, FieldRange};
 use crate::ranking::{self, Candidate, Ranked};
-use crate::runtime::SessionPool;
 use crate::schema::Schema;
 
 /// Rows that go through the model at once: their matrix stays in the cache.
@@ -53,7 +53,7 @@ struct Inner {
     plan: FeaturePlan,
     calibration: Calibration,
     notes: NotePlan,
-    pool: SessionPool,
+    trees: Trees,
     info: ModelInfo,
 }
 
@@ -542,7 +542,7 @@ impl Predictor {
 
     /// Features, trees, calibration, notes; `take` gets each row's answer in order.
     fn run(&self, rows: &EncodedRows, mut take: impl FnMut(usize, &Answer)) -> Result<Notes> {
-        let Inner { encoder, plan, calibration, notes: note_plan, pool, .. } = &*self.inner;
+        let Inner { encoder, plan, calibration, notes: note_plan, trees, .. } = &*self.inner;
         let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
         let mut notes = note_plan.start(rows);
         let mut matrix = Matrix::default();
@@ -551,7 +551,7 @@ impl Predictor {
             plan.fill(values, &mut matrix);
             let distance_km = |row: usize| matrix.distances_km.get(row).copied();
             let count = values.len() / fields;
-            pool.run(&matrix.values, count, width, |margins| {
+            trees.run(&matrix.values, count, width, |margins| {
                 for row in 0..count {
                     let index = chunk * CHUNK_ROWS + row;
                     let answer = calibration

@@ -1,0 +1,88 @@
+//! The crate's own engine: the trees of an ONNX file, without any library.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Wide;
+use super::ensemble::Ensemble;
+use super::packed::{Segment, pack};
+use super::{ModelGraph, onnx, portable};
+use crate::error::Result;
+
+/// Outputs that lie on the stack: those of a single row.
+const FEW: usize = 16;
+
+/// A model, ready to run in any number of threads.
+#[derive(Debug)]
+pub(crate) struct NativeModel {
+    targets: usize,
+    /// Added to each target at the end: one each, or none.
+    base: Vec<f32>,
+    segments: Vec<Segment>,
+    /// The same groups for AVX2, if this processor has it.
+    #[cfg(target_arch = "x86_64")]
+    wide: Option<Wide>,
+}
+
+impl NativeModel {
+    /// Loads a model; `key` is the metadata entry to read.
+    pub fn load(model: &[u8], key: &str) -> Result<(Self, ModelGraph)> {
+        let file = onnx::read(model, key)?;
+        let ensemble = Ensemble::new(&file.trees, file.inputs)?;
+        if ensemble.targets != file.outputs {
+            let found = format!("{} targets for a matrix of {} columns", ensemble.targets, file.outputs);
+            return Err(onnx::refuse(&found, "one column for each target"));
+        }
+        let segments = pack(&ensemble);
+        let native = Self {
+            targets: ensemble.targets,
+            base: ensemble.base,
+            #[cfg(target_arch = "x86_64")]
+            wide: Wide::new(&segments),
+            segments,
+        };
+        Ok((native, ModelGraph { metadata: file.metadata, inputs: file.inputs, outputs: file.outputs }))
+    }
+
+    /// Runs the model on a row-major matrix of as many columns as its file says, and hands its row-major outputs to `read`.
+    pub fn run<T>(&self, matrix: &[f32], columns: usize, read: impl FnOnce(&[f32]) -> T) -> T {
+        let numbers = matrix.len() / columns * self.targets;
+        if numbers <= FEW {
+            let margins = &mut [0.0; FEW][..numbers];
+            self.fill(matrix, columns, margins);
+            return read(margins);
+        }
+        let mut margins = vec![0.0; numbers];
+        self.fill(matrix, columns, &mut margins);
+        read(&margins)
+    }
+
+    fn fill(&self, matrix: &[f32], columns: usize, margins: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = &self.wide {
+            wide.add(&self.segments, matrix, columns, margins, self.targets);
+            self.add_base(margins);
+            return;
+        }
+        self.fill_portable(matrix, columns, margins);
+    }
+
+    /// The same without special instructions.
+    fn fill_portable(&self, matrix: &[f32], columns: usize, margins: &mut [f32]) {
+        for (row, sums) in matrix.chunks_exact(columns).zip(margins.chunks_exact_mut(self.targets)) {
+            for segment in &self.segments {
+                match segment {
+                    Segment::Group(group) => portable::add_row(group, row, sums),
+                    Segment::Deep(deep) => deep.add(row, sums),
+                }
+            }
+        }
+        self.add_base(margins);
+    }
+
+    fn add_base(&self, margins: &mut [f32]) {
+        if !self.base.is_empty() {
+            for sums in margins.chunks_exact_mut(self.targets) {
+                sums.iter_mut().zip(&self.base).for_each(|(sum, base)| *sum += base);
+            }
+        }
+    }
+}

@@ -111,6 +111,9 @@ pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;
 pub use encode::Input;
 pub use engine::Engine;
+#[cfg(feature = "native")]
+#[doc(hidden)]
+pub use engine::NativeModel;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use judgement::{Judgement, Verdict};
 /// The arrays of [`Batch::from_matrix`] and [`Predictor::predict_batch_into`], in the version that they take.

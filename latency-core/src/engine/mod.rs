@@ -21,7 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 
 #[cfg(feature = "native")]
-use self::native::NativeModel;
+pub use self::native::NativeModel;
 use crate::error::{Error, ErrorKind, Result, list, text};
 #[cfg(feature = "onnxruntime")]
 use crate::runtime::{RuntimeOptions, SessionOptions, SessionPool};
@@ -199,7 +199,7 @@ impl Trees {
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime(ref pool) => pool.run(matrix, rows, columns, read),
             #[cfg(feature = "native")]
-            Self::Native(ref native) => Ok(native.run(&matrix[..rows * columns], columns, read)),
+            Self::Native(ref native) => Ok(native.run(&matrix[..rows * columns], read)),
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::error::Result;
 /// Outputs that lie on the stack: those of a single row.
 const FEW: usize = 16;
 
-/// A model, ready to run in any number of threads.
+/// A model, ready to run in any number of threads. Hidden: for this crate, its benchmarks and its fuzzing.
 #[derive(Debug)]
-pub(crate) struct NativeModel {
+pub struct NativeModel {
+    columns: usize,
     targets: usize,
     /// Added to each target at the end: one each, or none.
     base: Vec<f32>,
@@ -23,8 +24,26 @@ pub(crate) struct NativeModel {
 }
 
 impl NativeModel {
+    /// Loads the trees of an ONNX file that needs no schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidModel`](crate::ErrorKind::InvalidModel) if it has anything but one regressor of trees.
+    pub fn from_onnx(model: &[u8]) -> Result<Self> {
+        Self::load(model, "").map(|(native, _)| native)
+    }
+
+    /// Walks the trees without special instructions from now on.
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            self.wide = None;
+        }
+        self
+    }
+
     /// Loads a model; `key` is the metadata entry to read.
-    pub fn load(model: &[u8], key: &str) -> Result<(Self, ModelGraph)> {
+    pub(crate) fn load(model: &[u8], key: &str) -> Result<(Self, ModelGraph)> {
         let file = onnx::read(model, key)?;
         let ensemble = Ensemble::new(&file.trees, file.inputs)?;
         if ensemble.targets != file.outputs {
@@ -33,6 +52,7 @@ impl NativeModel {
         }
         let segments = pack(&ensemble);
         let native = Self {
+            columns: file.inputs,
             targets: ensemble.targets,
             base: ensemble.base,
             #[cfg(target_arch = "x86_64")]
@@ -43,19 +63,27 @@ impl NativeModel {
     }
 
     /// Runs the model on a row-major matrix of as many columns as its file says, and hands its row-major outputs to `read`.
-    pub fn run<T>(&self, matrix: &[f32], columns: usize, read: impl FnOnce(&[f32]) -> T) -> T {
-        let numbers = matrix.len() / columns * self.targets;
+    pub(crate) fn run<T>(&self, matrix: &[f32], read: impl FnOnce(&[f32]) -> T) -> T {
+        let numbers = matrix.len() / self.columns * self.targets;
         if numbers <= FEW {
             let margins = &mut [0.0; FEW][..numbers];
-            self.fill(matrix, columns, margins);
+            self.fill(matrix, margins);
             return read(margins);
         }
         let mut margins = vec![0.0; numbers];
-        self.fill(matrix, columns, &mut margins);
+        self.fill(matrix, &mut margins);
         read(&margins)
     }
 
-    fn fill(&self, matrix: &[f32], columns: usize, margins: &mut [f32]) {
+    /// Runs the model on a row-major matrix of as many columns as its file says, into a row-major one.
+    ///
+    /// # Panics
+    /// If the matrices are not of the same number of whole rows.
+    pub fn fill(&self, matrix: &[f32], margins: &mut [f32]) {
+        let columns = self.columns;
+        assert!(matrix.len().is_multiple_of(columns), "the matrix has whole rows");
+        assert_eq!(matrix.len() / columns * self.targets, margins.len(), "there is a margin for each row and target");
+        margins.fill(0.0);
         #[cfg(target_arch = "x86_64")]
         if let Some(wide) = &self.wide {
             wide.add(&self.segments, matrix, columns, margins, self.targets);

@@ -5,8 +5,8 @@ use std::arch::x86_64::{
     _mm256_blendv_epi8, _mm256_blendv_ps, _mm256_broadcastsi128_si256, _mm256_castps_si256, _mm256_castsi256_ps,
     _mm256_cmp_ps, _mm256_cmpgt_epi8, _mm256_i32gather_ps, _mm256_load_ps, _mm256_load_si256, _mm256_loadu_ps,
     _mm256_packs_epi32, _mm256_packus_epi16, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps, _mm256_set1_epi8,
-    _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16,
-    _mm256_slli_epi32, _mm256_store_ps, _mm256_store_si256, _mm256_sub_epi32, _mm256_unpackhi_epi8,
+    _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_store_ps, _mm256_store_si256, _mm256_sub_epi32, _mm256_unpackhi_epi8,
     _mm256_unpackhi_epi16, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm256_xor_si256,
 };
 
@@ -136,29 +136,36 @@ fn add_tree(
 #[target_feature(enable = "avx2")]
 fn by_planes_16(planes: &[Plane], numbers: __m256i) -> [__m256i; 4] {
     let planes = &planes[..4];
-    [0, 1, 2, 3].map(|byte: usize| _mm256_shuffle_epi8(broadcast(&planes[byte]), numbers))
+    let mut bytes = [numbers; 4];
+    for (byte, plane) in bytes.iter_mut().zip(planes) {
+        *byte = _mm256_shuffle_epi8(broadcast(plane), numbers);
+    }
+    bytes
 }
 
 /// Likewise, below 32: a shuffle looks at the lower four bits, the fifth says in which of two tables.
 #[target_feature(enable = "avx2")]
 fn by_planes_32(planes: &[Plane], numbers: __m256i) -> [__m256i; 4] {
-    let planes = &planes[..8];
     let fifth = _mm256_slli_epi16::<3>(numbers);
-    [0, 2, 4, 6].map(|first: usize| {
-        let [low, high] = [0, 1].map(|table| _mm256_shuffle_epi8(broadcast(&planes[first + table]), numbers));
-        _mm256_blendv_epi8(low, high, fifth)
-    })
+    let mut bytes = [numbers; 4];
+    for (byte, [a, b]) in bytes.iter_mut().zip(planes[..8].as_chunks().0) {
+        let (a, b) = (_mm256_shuffle_epi8(broadcast(a), numbers), _mm256_shuffle_epi8(broadcast(b), numbers));
+        *byte = _mm256_blendv_epi8(a, b, fifth);
+    }
+    bytes
 }
 
 /// Likewise, below 64.
 #[target_feature(enable = "avx2")]
 fn by_planes_64(planes: &[Plane], numbers: __m256i) -> [__m256i; 4] {
-    let planes = &planes[..16];
     let (fifth, sixth) = (_mm256_slli_epi16::<3>(numbers), _mm256_slli_epi16::<2>(numbers));
-    [0, 4, 8, 12].map(|first: usize| {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|table| _mm256_shuffle_epi8(broadcast(&planes[first + table]), numbers));
-        _mm256_blendv_epi8(_mm256_blendv_epi8(a, b, fifth), _mm256_blendv_epi8(c, d, fifth), sixth)
-    })
+    let mut bytes = [numbers; 4];
+    for (byte, [a, b, c, d]) in bytes.iter_mut().zip(planes[..16].as_chunks().0) {
+        let (a, b) = (_mm256_shuffle_epi8(broadcast(a), numbers), _mm256_shuffle_epi8(broadcast(b), numbers));
+        let (c, d) = (_mm256_shuffle_epi8(broadcast(c), numbers), _mm256_shuffle_epi8(broadcast(d), numbers));
+        *byte = _mm256_blendv_epi8(_mm256_blendv_epi8(a, b, fifth), _mm256_blendv_epi8(c, d, fifth), sixth);
+    }
+    bytes
 }
 
 /// Four bytes of 32 floats → the floats, in the order of `place`.
@@ -179,33 +186,32 @@ fn unpack([a, b, c, d]: [__m256i; 4]) -> [__m256; 4] {
 fn by_gather(leaves: &[f32], numbers: __m256i, depth: usize) -> [__m256; 4] {
     assert_eq!(leaves.len(), 1 << depth);
     let zero = _mm256_setzero_si256();
-    unpack([numbers, zero, zero, zero]).map(|numbers| {
+    let mut found = unpack([numbers, zero, zero, zero]);
+    for leaf in &mut found {
         // SAFETY: a tree of this depth has numbers below the length that was just looked at.
-        unsafe { _mm256_i32gather_ps::<4>(leaves.as_ptr(), _mm256_castps_si256(numbers)) }
-    })
+        *leaf = unsafe { _mm256_i32gather_ps::<4>(leaves.as_ptr(), _mm256_castps_si256(*leaf)) };
+    }
+    found
 }
 
 /// The ranks of all rows, by slot, with the sign changed.
 #[target_feature(enable = "avx2")]
 fn rank(group: &Group, matrix: &[f32], columns: usize, rows: usize, ranks: &mut [Bytes]) {
-    // What packing four vectors to bytes has mixed up.
-    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    let sign = _mm256_set1_epi8(SIGN.cast_signed());
     for ranker in &group.rankers {
         let table = &group.tables[ranker.table..][..Ranker::table_size(ranker.levels)];
         for vector in 0..rows.div_ceil(32) {
             let mut values = [0.0; 32];
             let cells = matrix[32 * vector * columns + ranker.column..].iter().step_by(columns);
             values.iter_mut().zip(cells).for_each(|(value, cell)| *value = *cell);
-            // SAFETY: there are 32 values.
-            let values = [0, 8, 16, 24].map(|first| unsafe { _mm256_loadu_ps(values.as_ptr().add(first)) });
+            let mut loaded = [_mm256_setzero_ps(); 4];
+            for (to, values) in loaded.iter_mut().zip(values.as_chunks::<8>().0) {
+                // SAFETY: there are eight.
+                *to = unsafe { _mm256_loadu_ps(values.as_ptr()) };
+            }
+            let values = loaded;
             let found = search(table, ranker.levels, values);
-            let bytes = |[a, b, c, d]: [__m256i; 4]| {
-                let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-                _mm256_xor_si256(_mm256_permutevar8x32_epi32(packed, order), sign)
-            };
             if let Some(slot) = ranker.low {
-                store(&mut ranks[usize::from(slot) * VECTORS + vector], bytes(found));
+                store(&mut ranks[usize::from(slot) * VECTORS + vector], to_bytes(found));
             }
             if let Some(slot) = ranker.high {
                 let highest = _mm256_set1_epi32(255);
@@ -214,10 +220,18 @@ fn rank(group: &Group, matrix: &[f32], columns: usize, rows: usize, ranks: &mut 
                     let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(value, value));
                     *rank = _mm256_blendv_epi8(*rank, highest, nan);
                 }
-                store(&mut ranks[usize::from(slot) * VECTORS + vector], bytes(high));
+                store(&mut ranks[usize::from(slot) * VECTORS + vector], to_bytes(high));
             }
         }
     }
+}
+
+/// 32 ranks as bytes with the sign changed, in their order, which packing mixes up.
+#[target_feature(enable = "avx2")]
+fn to_bytes([a, b, c, d]: [__m256i; 4]) -> __m256i {
+    let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_xor_si256(_mm256_permutevar8x32_epi32(packed, order), _mm256_set1_epi8(SIGN.cast_signed()))
 }
 
 #[target_feature(enable = "avx2")]

@@ -63,9 +63,9 @@ impl Ensemble {
         check_lengths(file)?;
         let trees = Trees::find(file)?;
         let (mut nodes, weights) = trees.leaves(file, targets)?;
-        for (run, index) in trees.runs.iter().flat_map(|run| run.clone().map(move |node| (run, node))) {
-            if file.nodes_modes[index] != Mode::Leaf {
-                nodes[index] = Node::Branch(branch(file, &trees, run, index, columns)?);
+        for (tree, run) in trees.runs.iter().enumerate() {
+            for index in run.clone().filter(|index| file.nodes_modes[*index] != Mode::Leaf) {
+                nodes[index] = Node::Branch(branch(file, &trees, tree, index, columns)?);
             }
         }
         let depths = depths(&nodes, &trees.runs)?;
@@ -172,8 +172,13 @@ impl Trees {
     fn leaves(&self, file: &Attributes, targets: usize) -> Result<(Vec<Node>, Vec<(usize, f32)>)> {
         let mut entries = Vec::with_capacity(file.target_weights.len());
         let ids = file.target_treeids.iter().zip(&file.target_nodeids);
+        let mut last = None;
         for ((tree, node), (target, weight)) in ids.zip(file.target_ids.iter().zip(&file.target_weights)) {
-            let index = self.by_id.get(tree).and_then(|tree| self.node(*tree, *node));
+            // Most often the same tree as before.
+            if last.is_none_or(|(id, _)| id != *tree) {
+                last = self.by_id.get(tree).map(|index| (*tree, *index));
+            }
+            let index = last.and_then(|(_, tree)| self.node(tree, *node));
             let Some(index) = index.filter(|index| file.nodes_modes[*index] == Mode::Leaf) else {
                 return Err(refuse(
                     &format!("a weight for node {node} of tree {tree}, which is no leaf"),
@@ -212,12 +217,11 @@ impl Trees {
     }
 }
 
-fn branch(file: &Attributes, trees: &Trees, run: &Range<usize>, index: usize, columns: usize) -> Result<Branch> {
+fn branch(file: &Attributes, trees: &Trees, tree: usize, index: usize, columns: usize) -> Result<Branch> {
     let (tree_id, node, found) = (file.nodes_treeids[index], file.nodes_nodeids[index], file.nodes_values[index]);
-    let tree = trees.by_id.get(&tree_id).copied().unwrap_or_default();
     let child = |number: i64| {
         // Nothing leads back to the root, which is the first.
-        trees.node(tree, number).filter(|child| *child != run.start).ok_or_else(|| {
+        trees.node(tree, number).filter(|child| *child != trees.runs[tree].start).ok_or_else(|| {
             refuse(&format!("node {node} of tree {tree_id} leading to node {number}"), "another node of the same tree")
         })
     };

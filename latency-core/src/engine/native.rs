@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Outputs that lie on the stack: those of a single row.
 const FEW: usize = 16;
 
+/// Rows that pass through a group before the next: its trees stay in the cache.
+const ROWS: usize = 64;
+
 /// A model, ready to run in any number of threads. Hidden: for this crate, its benchmarks and its fuzzing.
 #[derive(Debug)]
 pub struct NativeModel {
@@ -90,16 +93,20 @@ impl NativeModel {
             self.add_base(margins);
             return;
         }
-        self.fill_portable(matrix, columns, margins);
+        self.fill_portable(matrix, margins);
     }
 
     /// The same without special instructions.
-    fn fill_portable(&self, matrix: &[f32], columns: usize, margins: &mut [f32]) {
-        for (row, sums) in matrix.chunks_exact(columns).zip(margins.chunks_exact_mut(self.targets)) {
+    fn fill_portable(&self, matrix: &[f32], margins: &mut [f32]) {
+        let rows = matrix.chunks(ROWS * self.columns).zip(margins.chunks_mut(ROWS * self.targets));
+        for (matrix, margins) in rows {
             for segment in &self.segments {
                 match segment {
-                    Segment::Group(group) => portable::add_row(group, row, sums),
-                    Segment::Deep(deep) => deep.add(row, sums),
+                    Segment::Group(group) => {
+                        let rows = matrix.chunks_exact(self.columns).zip(margins.chunks_exact_mut(self.targets));
+                        rows.for_each(|(row, sums)| portable::add_row(group, row, sums));
+                    }
+                    Segment::Deep(deep) => deep.add(matrix, self.columns, margins, self.targets),
                 }
             }
         }

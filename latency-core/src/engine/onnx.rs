@@ -103,6 +103,14 @@ fn text(message: &[u8], number: u32) -> Result<Option<&[u8]>> {
     Ok(found)
 }
 
+/// An attribute's name, which stands before its list, so that the list is not looked through for it.
+fn name_of(attribute: &[u8]) -> Result<&[u8]> {
+    match Fields::new(attribute).next().transpose().map_err(malformed)? {
+        Some((1, Value::Bytes(name))) => Ok(name),
+        _ => Err(refuse("an attribute that does not begin with its name", "each with its name first")),
+    }
+}
+
 /// A name in a message to users: as much as one can read.
 fn shown(name: &[u8]) -> String {
     let name: String = String::from_utf8_lossy(name).chars().take(60).collect();
@@ -207,7 +215,7 @@ fn read_node(node: &[u8], input: &[u8], output: &[u8]) -> Result<Attributes> {
     let mut read = Attributes { n_targets: 1, ..Attributes::default() };
     let mut seen = Vec::new();
     for attribute in attributes {
-        let name = text(attribute, 1)?.unwrap_or_default();
+        let name = name_of(attribute)?;
         if seen.contains(&name) {
             return Err(refuse(&format!("the attribute {} twice", shown(name)), "each attribute once"));
         }
@@ -259,23 +267,31 @@ fn integer(attribute: &[u8]) -> Result<i64> {
 }
 
 fn integers(attribute: &[u8]) -> Result<Vec<i64>> {
-    let mut list = Vec::new();
-    for field in Fields::new(attribute) {
-        if let (8, value) = field.map_err(malformed)? {
-            push_integers(value, &mut list).map_err(malformed)?;
+    let (mut list, mut fields) = (Vec::new(), Fields::new(attribute));
+    loop {
+        while let Some(value) = fields.next_integer(8).map_err(malformed)? {
+            list.push(value.cast_signed());
+        }
+        match fields.next().transpose().map_err(malformed)? {
+            Some((8, value)) => push_integers(value, &mut list).map_err(malformed)?,
+            Some(_) => {}
+            None => return Ok(list),
         }
     }
-    Ok(list)
 }
 
 fn floats(attribute: &[u8]) -> Result<Vec<f32>> {
-    let mut list = Vec::new();
-    for field in Fields::new(attribute) {
-        if let (7, value) = field.map_err(malformed)? {
-            push_floats(value, &mut list).map_err(malformed)?;
+    let (mut list, mut fields) = (Vec::new(), Fields::new(attribute));
+    loop {
+        while let Some(value) = fields.next_float(7).map_err(malformed)? {
+            list.push(value);
+        }
+        match fields.next().transpose().map_err(malformed)? {
+            Some((7, value)) => push_floats(value, &mut list).map_err(malformed)?,
+            Some(_) => {}
+            None => return Ok(list),
         }
     }
-    Ok(list)
 }
 
 fn modes(attribute: &[u8]) -> Result<Vec<Mode>> {

@@ -34,11 +34,15 @@ pub(super) enum Segment {
     Deep(Deep),
 }
 
+/// Thresholds that are counted at once; 16 blocks hold those of a feature.
+pub(super) const BLOCK: usize = 16;
+
 /// Complete trees that share their ranks.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub rankers: Vec<Ranker>,
-    /// Thresholds for the rankers.
+    /// Thresholds for the rankers, in blocks and in levels. Where there are no more, NaN stands: above every value.
+    pub blocks: Vec<[f32; BLOCK]>,
     pub tables: Vec<f32>,
     /// Ranks of one row.
     pub slots: usize,
@@ -53,7 +57,10 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ranker {
     pub column: usize,
-    /// Where its table begins.
+    /// Where its thresholds begin, in blocks. If there are several, the last ones of all stand in a block before.
+    pub blocks: usize,
+    pub several: bool,
+    /// Where its table of levels begins, which vectors search by halves.
     pub table: usize,
     pub levels: usize,
     /// Where the rank goes for branches that send NaN to the left, and for those that send it to the right.
@@ -84,13 +91,27 @@ impl Split {
 
 impl Ranker {
     /// How many thresholds are not above this value; 0 for NaN.
-    pub fn rank(&self, tables: &[f32], value: f32) -> u8 {
-        let table = &tables[self.table..];
-        let mut rank = 0;
-        for level in &LEVELS[..self.levels] {
-            rank = 2 * rank + usize::from(table[level + rank] <= value);
+    #[inline]
+    pub fn rank(&self, blocks: &[[f32; BLOCK]], value: f32) -> u8 {
+        self.rank_by(blocks, |block| not_above(block, value))
+    }
+
+    /// Likewise, by a count for a block.
+    #[inline(always)]
+    pub fn rank_by(&self, blocks: &[[f32; BLOCK]], not_above: impl Fn(&[f32; BLOCK]) -> u32) -> u8 {
+        let before = if self.several { not_above(&blocks[self.blocks - 1]) } else { 0 };
+        (BLOCK as u32 * before + not_above(&blocks[self.blocks + before as usize])) as u8
+    }
+
+    /// Puts a value's rank where branches look for it.
+    #[inline(always)]
+    pub fn put(&self, rank: u8, value: f32, ranks: &mut [u8; MOST_SLOTS]) {
+        if let Some(slot) = self.low {
+            ranks[usize::from(slot)] = rank;
         }
-        rank as u8
+        if let Some(slot) = self.high {
+            ranks[usize::from(slot)] = if value.is_nan() { HIGHEST } else { rank };
+        }
     }
 
     /// Entries of a table with so many levels.
@@ -99,18 +120,18 @@ impl Ranker {
     }
 }
 
+/// How many thresholds of a block are not above this value.
+#[inline]
+fn not_above(block: &[f32; BLOCK], value: f32) -> u32 {
+    block.iter().map(|threshold| u32::from(*threshold <= value)).sum()
+}
+
 impl Group {
     /// The ranks of a row, by slot.
     pub fn rank(&self, row: &[f32], ranks: &mut [u8; MOST_SLOTS]) {
         for ranker in &self.rankers {
             let value = row[ranker.column];
-            let rank = ranker.rank(&self.tables, value);
-            if let Some(slot) = ranker.low {
-                ranks[usize::from(slot)] = rank;
-            }
-            if let Some(slot) = ranker.high {
-                ranks[usize::from(slot)] = if value.is_nan() { HIGHEST } else { rank };
-            }
+            ranker.put(ranker.rank(&self.blocks, value), value, ranks);
         }
     }
 }
@@ -265,11 +286,14 @@ impl<'a> Open<'a> {
             let mut slot = |is_used: bool| if is_used { slots.next() } else { None };
             let ranker = Ranker {
                 column: index,
+                blocks: group.blocks.len() + usize::from(column.thresholds.len() >= BLOCK),
+                several: column.thresholds.len() >= BLOCK,
                 table: group.tables.len(),
                 levels: (column.thresholds.len() + 1).next_power_of_two().ilog2() as usize,
                 low: slot(column.low),
                 high: slot(column.high),
             };
+            push_blocks(&mut group.blocks, &column.thresholds);
             push_table(&mut group.tables, &column.thresholds, ranker.levels);
             by_column[index] = Some(ranker);
             group.rankers.push(ranker);
@@ -288,10 +312,24 @@ impl<'a> Open<'a> {
     }
 }
 
+/// Adds ascending thresholds as blocks, the last of which is not full, and the last ones of the others before them.
+fn push_blocks(blocks: &mut Vec<[f32; BLOCK]>, thresholds: &[f32]) {
+    let (full, rest) = thresholds.as_chunks::<BLOCK>();
+    let block = |from: &[f32]| {
+        let mut block = [f32::NAN; BLOCK];
+        block.iter_mut().zip(from).for_each(|(place, threshold)| *place = *threshold);
+        block
+    };
+    if !full.is_empty() {
+        blocks.push(block(&full.iter().map(|block| block[BLOCK - 1]).collect::<Vec<_>>()));
+    }
+    blocks.extend_from_slice(full);
+    blocks.push(block(rest));
+}
+
 /// Adds a table of ascending thresholds: level by level, as a search by halves asks for them.
 fn push_table(tables: &mut Vec<f32>, thresholds: &[f32], levels: usize) {
     let start = tables.len();
-    // What is not there is above every value, infinity too.
     tables.resize(start + Ranker::table_size(levels), f32::NAN);
     for (level, first) in LEVELS[..levels].iter().enumerate() {
         for place in 0..1 << level {

@@ -29,6 +29,27 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    /// The next field's integer, if it is one of this number: a list of them is read faster so.
+    #[inline]
+    pub fn next_integer(&mut self, number: u8) -> Result<Option<u64>, Malformed> {
+        let Some(rest) = self.after_key(number << 3) else { return Ok(None) };
+        self.rest = rest;
+        varint(&mut self.rest).map(Some)
+    }
+
+    /// Likewise for a float.
+    #[inline]
+    pub fn next_float(&mut self, number: u8) -> Result<Option<f32>, Malformed> {
+        let Some(rest) = self.after_key(number << 3 | 5) else { return Ok(None) };
+        let (float, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(Some(f32::from_le_bytes(*float)))
+    }
+
+    fn after_key(&self, key: u8) -> Option<&'a [u8]> {
+        self.rest.split_first().filter(|(first, _)| **first == key).map(|(_, rest)| rest)
+    }
+
     fn field(&mut self) -> Result<(u32, Value<'a>), Malformed> {
         let key = varint(&mut self.rest)?;
         let value = match key & 7 {
@@ -99,7 +120,16 @@ pub(super) fn push_floats(value: Value<'_>, list: &mut Vec<f32>) -> Result<(), M
 }
 
 /// Seven bits a byte, the lowest first.
+#[inline]
 fn varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
+    if let [byte @ 0..128, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Ok(u64::from(*byte));
+    }
+    long_varint(bytes)
+}
+
+fn long_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or(Malformed)?;

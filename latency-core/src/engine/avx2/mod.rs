@@ -38,8 +38,18 @@ struct WideGroup {
     bundles: Vec<Bundle>,
     /// What bundles read: for each of their branches the slots, then the thresholds.
     lanes: Vec<Bytes>,
-    /// Where each tree finds the number of its leaf: 32 times the bundle, and its lane.
-    places: Vec<u16>,
+    /// The trees in their order, as sums of single rows need them.
+    summands: Vec<Summand>,
+}
+
+/// Where a tree's leaf is.
+#[derive(Debug, Clone, Copy)]
+struct Summand {
+    /// Where its leaves begin.
+    leaves: u32,
+    /// Where the number of the leaf is: 32 times the bundle, and the tree's lane.
+    place: u16,
+    target: u16,
 }
 
 /// A branch for 32 rows.
@@ -61,6 +71,8 @@ struct Bundle {
     depth: usize,
     /// Where its lanes begin.
     lanes: usize,
+    /// The trees before this one need no later bundle.
+    ready: usize,
 }
 
 /// Bundles of a group, if all trees but one of each depth fill theirs.
@@ -101,11 +113,7 @@ impl Wide {
                 match (segment, wide) {
                     // SAFETY: a `Wide` exists only if the processor has AVX2.
                     (Segment::Group(group), Some(wide)) => unsafe { block.add(group, wide, rows, columns, sums) },
-                    (Segment::Deep(deep), _) => {
-                        for (row, sums) in rows.chunks_exact(columns).zip(sums.chunks_exact_mut(targets)) {
-                            deep.add(row, sums);
-                        }
-                    }
+                    (Segment::Deep(deep), _) => deep.add(rows, columns, sums, targets),
                     (Segment::Group(_), None) => unreachable!("every group has its wide form"),
                 }
             }
@@ -120,7 +128,7 @@ impl Wide {
                     unsafe { single::add_row(group, wide, row, sums) }
                 }
                 (Segment::Group(group), _) => portable::add_row(group, row, sums),
-                (Segment::Deep(deep), _) => deep.add(row, sums),
+                (Segment::Deep(deep), _) => deep.add(row, row.len(), sums, sums.len()),
             }
         }
     }
@@ -144,7 +152,11 @@ impl WideGroup {
             first_planes: Vec::with_capacity(group.trees.len()),
             bundles: Vec::new(),
             lanes: Vec::new(),
-            places: vec![0; group.trees.len()],
+            summands: group
+                .trees
+                .iter()
+                .map(|tree| Summand { leaves: tree.leaves as u32, place: 0, target: tree.target as u16 })
+                .collect(),
         };
         wide.splits.extend(group.splits.iter().map(|split| WideSplit {
             below: u32::from(split.below ^ SIGN) * 0x0101_0101,
@@ -156,11 +168,19 @@ impl WideGroup {
                 wide.push_planes(&group.leaves[tree.leaves..][..1 << tree.depth]);
             }
         }
-        for depth in 0..=MOST_DEPTH {
-            let same: Vec<_> = (0..group.trees.len()).filter(|index| group.trees[*index].depth == depth).collect();
-            for trees in same.chunks(32) {
-                wide.push_bundle(group, depth, trees);
-            }
+        let of_depth = |depth| (0..group.trees.len()).filter(|index| group.trees[*index].depth == depth).collect();
+        let by_depth: Vec<Vec<usize>> = (0..=MOST_DEPTH).map(of_depth).collect();
+        let mut bundles: Vec<_> = by_depth.iter().flat_map(|trees| trees.chunks(32)).collect();
+        // Those whose leaves can be added first come first.
+        bundles.sort_by_key(|trees| trees.last().copied());
+        for trees in bundles {
+            wide.push_bundle(group, trees);
+        }
+        let last = |summands: &[Summand], bundle: usize| {
+            summands.iter().position(|summand| usize::from(summand.place) / 32 > bundle).unwrap_or(summands.len())
+        };
+        for (index, bundle) in wide.bundles.iter_mut().enumerate() {
+            bundle.ready = last(&wide.summands, index);
         }
         assert!(wide.bundles.len() <= MOST_BUNDLES);
         wide
@@ -179,9 +199,9 @@ impl WideGroup {
         }
     }
 
-    fn push_bundle(&mut self, group: &Group, depth: usize, trees: &[usize]) {
-        let bundle = self.bundles.len();
-        self.bundles.push(Bundle { depth, lanes: self.lanes.len() });
+    fn push_bundle(&mut self, group: &Group, trees: &[usize]) {
+        let (bundle, depth) = (self.bundles.len(), trees.first().map_or(0, |tree| group.trees[*tree].depth));
+        self.bundles.push(Bundle { depth, lanes: self.lanes.len(), ready: 0 });
         for place in 0..(1 << depth) - 1 {
             // Lanes without a tree compare something, and nobody looks at what comes out.
             let (mut slots, mut below) = (Bytes([0; 32]), Bytes([HIGHEST ^ SIGN; 32]));
@@ -192,7 +212,7 @@ impl WideGroup {
             self.lanes.extend([slots, below]);
         }
         for (lane, tree) in trees.iter().enumerate() {
-            self.places[*tree] = (32 * bundle + lane) as u16;
+            self.summands[*tree].place = (32 * bundle + lane) as u16;
         }
     }
 }

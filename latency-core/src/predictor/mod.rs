@@ -4,6 +4,7 @@ mod builder;
 mod cancel;
 mod row_batch;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,15 @@ pub struct Predictor {
     inner: Arc<Inner>,
     cancel: Option<Cancel>,
 }
+
+/// What one prediction needs on the way, kept by each thread for the next one.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f64>,
+    matrix: Matrix,
+}
+
+thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
 
 struct Inner {
     encoder: Encoder,
@@ -485,18 +495,31 @@ impl Predictor {
         &self.inner.info
     }
 
+    /// One input, with nothing allocated but what the prediction holds.
     fn answer(&self, input: &(impl Input + ?Sized)) -> Result<(Answer, Prediction)> {
-        let mut rows = EncodedRows::default();
-        rows.push(&self.inner.encoder, input)?;
-        let mut predictions = Predictions::with_capacity(1, self.schema().coordinates.is_some());
-        let mut found = None;
-        predictions.notes = self
-            .run(&rows, |_, answer| {
-                predictions.push(&answer.numbers());
-                found = Some(*answer);
-            })
-            .map_err(Error::without_row)?;
-        found.zip(predictions.get(0)).ok_or_else(no_answer)
+        // Taken, and put back: whatever happens in between, nobody finds it half used.
+        let mut scratch = SCRATCH.take();
+        let answer = self.answer_with(&mut scratch, input);
+        SCRATCH.set(scratch);
+        answer
+    }
+
+    fn answer_with(
+        &self,
+        Scratch { values, matrix }: &mut Scratch,
+        input: &(impl Input + ?Sized),
+    ) -> Result<(Answer, Prediction)> {
+        let Inner { encoder, plan, calibration, notes, trees, .. } = &*self.inner;
+        values.clear();
+        input.encode(encoder, values)?;
+        self.check_cancel()?;
+        plan.fill(values, matrix);
+        let distance_km = matrix.distances_km.first().copied();
+        let answer = trees.run(&matrix.values, 1, plan.width(), |margins| {
+            calibration.answer(margins, values, &matrix.values, distance_km)
+        })??;
+        let (warnings, missing) = notes.note_one(&encoder.schema, values, distance_km);
+        Ok((answer, Prediction::new(&answer.numbers(), encoder.schema.coordinates.is_some(), warnings, missing)))
     }
 
     fn predict_encoded(&self, rows: &EncodedRows) -> Result<Predictions> {

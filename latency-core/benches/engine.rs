@@ -21,7 +21,7 @@ mod onnx;
 use forest::{Forest, Random, Shape};
 
 /// Time for each line of the tables.
-const PATIENCE: Duration = Duration::from_millis(1000);
+const PATIENCE: Duration = Duration::from_secs(4);
 const COLUMNS: usize = 12;
 
 fn main() {

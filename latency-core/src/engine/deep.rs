@@ -3,7 +3,7 @@
 //!
 //! Values become whole numbers of the same order, below and above which there is room for NaN: one comparison decides.
 
-use super::ensemble::{Ensemble, Node, Tree};
+use super::ensemble::{Ensemble, Node, Tree, Weight};
 
 /// Walks that are under way at once: enough to hide the wait for memory, few enough for the registers.
 const LANES: usize = 8;
@@ -15,7 +15,7 @@ pub(super) struct Deep {
     nodes: Vec<Step>,
     /// What leaves add: the first weight, and the end.
     leaves: Vec<(u32, u32)>,
-    weights: Vec<(usize, f32)>,
+    weights: Vec<Weight>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ impl Deep {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn walk(&self, places: &mut [u32; LANES], depth: usize, key: impl Fn(usize, usize) -> i32) {
         let nodes = self.nodes.as_slice();
         let mut left = depth;

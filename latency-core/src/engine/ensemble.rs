@@ -19,9 +19,11 @@ pub(super) struct Ensemble {
     pub base: Vec<f32>,
     pub nodes: Vec<Node>,
     pub trees: Vec<Tree>,
-    /// What leaves add: a target, and how much.
-    pub weights: Vec<(usize, f32)>,
+    pub weights: Vec<Weight>,
 }
+
+/// What a leaf adds: the target, and how much.
+pub(super) type Weight = (usize, f32);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Node {
@@ -158,18 +160,16 @@ impl Trees {
 
     /// The index of a tree's node, by its number.
     fn node(&self, tree: usize, number: i64) -> Option<usize> {
-        match self.numbered.get(&tree) {
-            Some(places) => places.get(&number).copied(),
-            None => {
-                let run = &self.runs[tree];
-                let index = run.start.checked_add(usize::try_from(number).ok()?)?;
-                run.contains(&index).then_some(index)
-            }
+        if let Some(places) = self.numbered.get(&tree) {
+            return places.get(&number).copied();
         }
+        let run = &self.runs[tree];
+        let index = run.start.checked_add(usize::try_from(number).ok()?)?;
+        run.contains(&index).then_some(index)
     }
 
     /// All nodes, of which the leaves are right, and what these add.
-    fn leaves(&self, file: &Attributes, targets: usize) -> Result<(Vec<Node>, Vec<(usize, f32)>)> {
+    fn leaves(&self, file: &Attributes, targets: usize) -> Result<(Vec<Node>, Vec<Weight>)> {
         let mut entries = Vec::with_capacity(file.target_weights.len());
         let ids = file.target_treeids.iter().zip(&file.target_nodeids);
         let mut last = None;

@@ -174,7 +174,7 @@ impl Trees {
             #[cfg(feature = "native")]
             Engine::Native => {
                 let (native, graph) = NativeModel::load(model, key)?;
-                Ok((Self::Native(native), graph))
+                Ok((Self::Native(native.threads(options.threads)), graph))
             }
             #[cfg(not(all(feature = "onnxruntime", feature = "native")))]
             engine => {

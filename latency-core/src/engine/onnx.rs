@@ -72,11 +72,8 @@ pub(super) fn read(file: &[u8], key: &str) -> Result<File> {
     let (mut graph, mut metadata) = (None, None);
     for field in Fields::new(file) {
         match field.map_err(malformed)? {
-            (7, Value::Bytes(found)) => {
-                if graph.replace(found).is_some() {
-                    return Err(refuse("two graphs", ONE_GRAPH));
-                }
-            }
+            (7, Value::Bytes(_)) if graph.is_some() => return Err(refuse("two graphs", ONE_GRAPH)),
+            (7, Value::Bytes(found)) => graph = Some(found),
             (14, Value::Bytes(entry)) if text(entry, 1)? == Some(key.as_bytes()) => {
                 let found = text(entry, 2)?.unwrap_or_default();
                 let found = str::from_utf8(found)
@@ -182,9 +179,9 @@ impl<'a> Matrix<'a> {
         match last {
             Some(columns) if dimensions == 2 && (1..=MOST_COLUMNS).contains(&columns) => Ok(Self { name, columns }),
             _ => {
-                let size = last.map_or("a size that is not given".to_owned(), |size| size.to_string());
+                let last = last.map_or("a size that is not given".to_owned(), |columns| columns.to_string());
                 Err(refuse(
-                    &format!("an {side} of {dimensions} dimensions, the last of {size}"),
+                    &format!("an {side} of {dimensions} dimensions, the last of {last}"),
                     &format!("any number of rows with 1 to {MOST_COLUMNS} columns"),
                 ))
             }

@@ -97,6 +97,7 @@ impl Ranker {
     }
 
     /// Likewise, by a count for a block.
+    #[allow(clippy::inline_always)] // Part of kernels for instructions that other functions must not have.
     #[inline(always)]
     pub fn rank_by(&self, blocks: &[[f32; BLOCK]], not_above: impl Fn(&[f32; BLOCK]) -> u32) -> u8 {
         let before = if self.several { not_above(&blocks[self.blocks - 1]) } else { 0 };
@@ -104,6 +105,7 @@ impl Ranker {
     }
 
     /// Puts a value's rank where branches look for it.
+    #[allow(clippy::inline_always)] // As above.
     #[inline(always)]
     pub fn put(&self, rank: u8, value: f32, ranks: &mut [u8; MOST_SLOTS]) {
         if let Some(slot) = self.low {
@@ -234,7 +236,9 @@ impl<'a> Open<'a> {
         if fits {
             self.trees.push((tree, target));
         } else {
-            noted.into_iter().for_each(|(column, what)| self.forget(column, &what));
+            for (column, what) in noted {
+                self.forget(column, &what);
+            }
         }
         fits
     }
@@ -356,7 +360,7 @@ impl Group {
                 }
                 Node::Leaf(weight, _) => {
                     // The first of the leaves below, and their number.
-                    let first = (place + 1 << below) - 1 - branches;
+                    let first = ((place + 1) << below) - 1 - branches;
                     let added = leaves + first..leaves + first + (1 << below);
                     self.leaves[added].fill(ensemble.weights[*weight].1);
                 }

@@ -122,6 +122,11 @@ fn compare(
         let [bare, ours_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times) / (calls * rows) as f64);
         println!("| {title} | {rows} | {bare:.3} | {ours_us:.3} | {:.2} |", 1.0 / turns.ratio());
         let mut other = margins.clone();
+        if *rows == 65_536 {
+            let two = NativeModel::from_onnx(model).expect("the native engine takes the model").threads(2);
+            let turns = take_turns(patience, || ours(&two, &mut other), || ours(&native, &mut margins));
+            println!("| two threads beside one | {rows} | | {:.3} | {:.2} |", ours_us / turns.ratio(), turns.ratio());
+        }
         let turns = take_turns(patience, || ours(&portable, &mut other), || ours(&native, &mut margins));
         let portable_us = 1e6 * median(&turns.first) / (calls * rows) as f64;
         println!("| the same without AVX2 | {rows} | | {portable_us:.3} | {:.2} |", bare / portable_us);

@@ -264,7 +264,8 @@ fn integer(attribute: &[u8]) -> Result<i64> {
 }
 
 fn integers(attribute: &[u8]) -> Result<Vec<i64>> {
-    let (mut list, mut fields) = (Vec::new(), Fields::new(attribute));
+    // A guess by the bytes that are there: four for each.
+    let (mut list, mut fields) = (Vec::with_capacity(attribute.len() / 4), Fields::new(attribute));
     loop {
         while let Some(value) = fields.next_integer(8).map_err(malformed)? {
             list.push(value.cast_signed());
@@ -278,7 +279,8 @@ fn integers(attribute: &[u8]) -> Result<Vec<i64>> {
 }
 
 fn floats(attribute: &[u8]) -> Result<Vec<f32>> {
-    let (mut list, mut fields) = (Vec::new(), Fields::new(attribute));
+    // Five bytes for each.
+    let (mut list, mut fields) = (Vec::with_capacity(attribute.len() / 5), Fields::new(attribute));
     loop {
         while let Some(value) = fields.next_float(7).map_err(malformed)? {
             list.push(value);

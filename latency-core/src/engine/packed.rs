@@ -213,7 +213,8 @@ struct Column {
 
 impl Column {
     fn place(&self, threshold: f32) -> Result<usize, usize> {
-        self.thresholds.binary_search_by(|other| (other + 0.0).total_cmp(&(threshold + 0.0)))
+        let place = self.thresholds.partition_point(|other| *other < threshold);
+        if self.thresholds.get(place) == Some(&threshold) { Ok(place) } else { Err(place) }
     }
 }
 

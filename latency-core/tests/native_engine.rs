@@ -148,7 +148,9 @@ fn numbers_of_nodes_need_not_count() {
     };
     let expected = run(&forest);
     for list in [&mut forest.node_ids, &mut forest.yes, &mut forest.no, &mut forest.weight_nodes] {
-        list.iter_mut().for_each(|number| *number = 1000 - 7 * *number);
+        for number in list.iter_mut() {
+            *number = 1000 - 7 * *number;
+        }
     }
     assert_eq!(run(&forest), expected);
 }

@@ -31,10 +31,15 @@ class Report:
 
     @staticmethod
     def begin(settings: Settings) -> Report:
-        folder = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
-        if folder.exists():
-            raise Failed(f"{folder.name}: another run began in this second; start again")
-        folder.mkdir(parents=True)
+        """In a folder of its own, named by the second in which it began."""
+        RESULTS.mkdir(exist_ok=True)
+        while True:
+            folder = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:
+                time.sleep(0.1)
         report = Report(
             folder,
             {

@@ -36,10 +36,9 @@ FROM dependencies AS server
 COPY models models
 COPY latency-core latency-core
 COPY latency-server latency-server
-ARG BUILD_COMMIT=""
 # Cargo compares times, and the files without content are younger than those of a checkout.
 RUN find latency-core latency-server -name '*.rs' -exec touch {} + \
- && BUILD_COMMIT="$BUILD_COMMIT" cargo build --release --locked -p latency-server
+ && cargo build --release --locked -p latency-server
 
 # --- What the server needs of Debian, file by file: the libraries that it and ONNX Runtime are linked to, and the
 # authorities of certificates. The packages that they come from are listed where scanners look for them.
@@ -83,6 +82,8 @@ ENTRYPOINT ["/opt/latency/latency-server"]
 ARG BUILD_COMMIT=""
 ARG BUILD_DATE=""
 ARG BUILD_VERSION=""
+# For `latency_build_info`.
+ENV BUILD_COMMIT=$BUILD_COMMIT
 LABEL org.opencontainers.image.title="Latency Predictor" \
       org.opencontainers.image.description="Predicts network latency (RTT) over HTTP, from a model in one ONNX file" \
       org.opencontainers.image.licenses="MIT" \

@@ -286,6 +286,10 @@ fix-mlflow: wheel ## Show what a repair of MLflow's artifacts would copy; YES=1 
 wheel: $(VENV)/.dev ## Build the Python package into the environment
 	cd latency-py && VIRTUAL_ENV=$(CURDIR)/$(VENV) ../$(BIN)/maturin develop --quiet --locked --profile $(PROFILE)
 
+# The command line, where any version of it does.
+$(BIN)/latency:
+	$(MAKE) wheel
+
 .PHONY: addon
 addon: latency-node/node_modules/.package-lock.json ## Build the Node.js addon
 	cd latency-node && npm exec -- napi build --platform --profile $(PROFILE) --no-js --dts index.d.ts
@@ -349,6 +353,12 @@ docker-run: .env ## Run that image on http://localhost:5000 (LATENCY_PORT), conf
 docker-info: ## Say how large that image is, which packages are in it, and how long it takes to start
 	.ci/image size packages start $(IMAGE):latest
 
+.PHONY: sbom
+sbom: target/sbom-tools/pinned.txt target/cyclonedx/bin/cargo-cyclonedx ## Write what that image is made of: target/sbom/latency-server.cdx.json
+	PYTHONPATH="$(CURDIR)/target/sbom-tools" $(BIN)/python .ci/sbom $(or $(SBOM_IMAGE),$(IMAGE):latest) target/sbom/latency-server.cdx.json
+target/cyclonedx/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --version 0.5.9 --root target/cyclonedx cargo-cyclonedx
+
 .PHONY: start-all stop-all
 start-all: .env ## Start everything with Docker Compose, and wait until it is healthy (GRAFANA=off leaves Grafana out)
 	.ci/stack up
@@ -363,9 +373,19 @@ setup-monitoring: .env ## Fetch the images of Prometheus, Alertmanager and Grafa
 start-monitoring: .env ## Start Prometheus, Alertmanager and Grafana alone
 	.ci/stack up prometheus alertmanager $(if $(filter off,$(GRAFANA)),,grafana)
 
+# REGISTRY=host:port, DOCKER_PASSWORD (or docker login), DRY_RUN=1, RESUME=1, SKIP_CI=reason, WATCH_SECONDS=30.
+.PHONY: cd-pipeline
+cd-pipeline: .env $(BIN)/latency ## Build, tag, test and push the image, analyse MLflow's models, deploy with a roll-back (DOCKER_USERNAME=name)
+	@DOCKER_USERNAME="$(DOCKER_USERNAME)" REGISTRY="$(REGISTRY)" DRY_RUN="$(DRY_RUN)" RESUME="$(RESUME)" SKIP_CI="$(SKIP_CI)" \
+	    WATCH_SECONDS="$(WATCH_SECONDS)" PYTHONPATH=.ci $(BIN)/python -m cd
+
+.PHONY: test-cd
+test-cd: wheel ## Try the deployments on a real Docker Engine with a registry: good ones, bad ones, roll-back under load (DOCKER_LAB)
+	$(DOCKER_LAB) $(BIN)/python .ci/test-cd
+
 .PHONY: test-containers
 test-containers: wheel ## Try the images and the whole stack on a real Docker Engine (DOCKER_LAB: a program that gives one)
-	$(DOCKER_LAB) $(BIN)/python .ci/test-containers
+	$(DOCKER_LAB) sh -c '$(BIN)/python .ci/test-containers && $(BIN)/python .ci/test-postgres'
 
 .PHONY: clean
 clean: ## Delete everything that is built (not .env)

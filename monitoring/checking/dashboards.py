@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def check(root: Path, exposed: Exposed, records: set[str]) -> Iterator[str]:
     grafana = root / "monitoring/grafana"
     found = read(root)
     check_provisioning(grafana)
+    check_version(root)
     count = sum(1 for _ in panels(found))
     for dashboard in found.values():
         check_layout(dashboard)
@@ -76,6 +78,14 @@ def check_provisioning(grafana: Path) -> None:
     providers = yaml.safe_load((grafana / "provisioning/dashboards/dashboards.yml").read_text())["providers"]
     if [provider["options"]["path"] for provider in providers] != ["/var/lib/grafana/dashboards"]:
         raise Wrong("dashboards.yml: the folder is not the one that docker-compose.yml mounts")
+
+
+def check_version(root: Path) -> None:
+    """The types are those of the Grafana that is started."""
+    types = json.loads((root / "monitoring/grafana/package.json").read_text())["devDependencies"]["@grafana/schema"]
+    image = re.search(r"grafana/grafana:([\d.]+)", (root / "docker-compose.yml").read_text())
+    if image is None or image[1] != types:
+        raise Wrong(f"docker-compose.yml starts Grafana {image and image[1]}, and the types are those of {types}")
 
 
 def check_layout(dashboard: dict[str, Any]) -> None:

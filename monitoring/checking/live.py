@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import dashboards, panels, rules, traffic
+from .alertmanager import check as check_alertmanager
 from .configuration import on_loopback, with_webhook
 from .exposed import Exposed
 from .expressions import filled_in, used
@@ -166,7 +167,7 @@ class Stack:
         addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         addresses |= {"app:5000": server.removeprefix("http://"), "mlflow:5001": mlflow.removeprefix("http://")}
         (self.folder / "alertmanager.yml").write_text(with_webhook(ROOT, receiver))
-        alertmanager = program("prometheus-alertmanager", "prometheus-alertmanager")
+        alertmanager = program("prometheus-alertmanager")
         self.start(
             "alertmanager",
             [
@@ -177,10 +178,13 @@ class Stack:
                 f"--web.listen-address={addresses['alertmanager:9093']}",
             ],
         )
+        alerts = f"http://{addresses['alertmanager:9093']}"
+        until("Alertmanager answers", answers(f"{alerts}/-/ready"))
+        check_alertmanager(alerts)
         self.start(
             "prometheus",
             [
-                program("prometheus", "prometheus"),
+                program("prometheus"),
                 f"--config.file={on_loopback(ROOT, self.folder, addresses)}",
                 "--storage.tsdb.path=series",
                 f"--web.listen-address={addresses['localhost:9090']}",

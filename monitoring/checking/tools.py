@@ -17,20 +17,20 @@ class Missing(Exception):
     """A program that a check needs is not there."""
 
 
-def program(name: str, package: str) -> str:
+def program(name: str) -> str:
     """Where a program is, also for users whose path has no folders for administrators."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/bin")
     if found is None:
-        raise Missing(f"{name} is missing (Debian: apt-get install {package})")
+        raise Missing(f"{name} is missing (Debian: apt-get install prometheus prometheus-alertmanager)")
     return found
 
 
 def promtool() -> str:
-    return program("promtool", "prometheus")
+    return program("promtool")
 
 
 def amtool() -> str:
-    return program("amtool", "prometheus-alertmanager")
+    return program("amtool")
 
 
 def run(*command: str | Path, folder: Path | None = None) -> str:

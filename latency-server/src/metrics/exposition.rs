@@ -53,7 +53,10 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         Opts::new("latency_build_info", "This program; the value is 1."),
         &["version", "rustc", "commit"],
     )?;
-    build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("BUILD_RUSTC"), env!("BUILD_COMMIT")]).set(1);
+    // An image says it when it starts, so that commits that change nothing else have one and the same program.
+    let said = std::env::var("BUILD_COMMIT");
+    let commit = said.as_deref().unwrap_or(env!("BUILD_COMMIT"));
+    build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("BUILD_RUSTC"), commit]).set(1);
     let info = IntGaugeVec::new(
         Opts::new("latency_model_info", "The models that answer; the value is 1. `model` is the name in `?model=`."),
         &["model", "name", "version", "sha256", "engine", "source"],
@@ -109,7 +112,9 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
                 let number = version.and_then(|version| version.parse().ok()).unwrap_or(0);
                 versions.with_label_values(&[name, which]).set(number);
             }
-            reachable.with_label_values(&[name]).set(i64::from(found.error.is_none()));
+            // That it has no champion is an answer.
+            let answered = found.error.is_none_or(|code| code == "NOT_IN_REGISTRY");
+            reachable.with_label_values(&[name]).set(i64::from(answered));
         }
     }
     let families = [

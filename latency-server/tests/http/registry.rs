@@ -158,6 +158,8 @@ fn the_champion_is_followed_and_kept() {
     // Nobody is champion yet.
     let server = serve(&source, &tokens);
     let first = until(&server, |info| info["registry"]["error"] == "NOT_IN_REGISTRY");
+    let metrics = server.connect().get("/metrics", "");
+    assert!(metrics.text().contains(r#"latency_registry_up{model="latency"} 1"#), "{}", metrics.text());
     assert_eq!((&first["registry"]["serving"], &first["registry"]["wanted"]), (&Value::Null, &Value::Null));
     assert_eq!((&first["source"], &first["registry"]["uri"]), (&"registry".into(), &"models:/latency@champion".into()));
 

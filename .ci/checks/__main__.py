@@ -29,7 +29,7 @@ def run(checks: list[Check], what: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     found = runner.run(checks)
-    results.write(folder, found, what)
+    results.write(folder, found, what, complete=set(chosen(CHECKS, EVERYDAY)) <= set(checks))
     report.end(found, folder, time.monotonic() - begun)
     if runner.stopping.is_set():
         return 130

@@ -39,13 +39,15 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def write(folder: Path, results: list[Result], tier: str) -> dict[str, object]:
-    """Writes what came of a run, and returns its summary."""
+def write(folder: Path, results: list[Result], what: str, complete: bool = False) -> dict[str, object]:
+    """Writes what came of a run, and returns its summary. A run is complete if it had every check of `make ci`: a
+    deployment asks for one of its commit."""
     statuses = [result.status for result in results]
     counted = [result.counts for result in results if result.counts]
     summary: dict[str, object] = {
         "time": folder.name,
-        "what": tier,
+        "what": what,
+        "complete": complete,
         "commit": git("rev-parse", "HEAD") or None,
         "branch": git("rev-parse", "--abbrev-ref", "HEAD") or None,
         "dirty": bool(git("status", "--porcelain")),

@@ -42,6 +42,9 @@ def test_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [result.status for result in found] == [PASSED, FAILED, PASSED, SKIPPED, FAILED]
     assert sorted(told) == ["bad", "good", "needy", "slow", "without"]
     summary = results.write(folder, found, "some")
+    # What .ci/cd/steps.py reads.
+    assert summary["complete"] is False
+    assert summary["dirty"] in (True, False)
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert summary["status"] == FAILED
     assert summary["tests"] == {"passed": 3, "failed": 0, "skipped": 1}
@@ -127,7 +130,7 @@ def test_the_watcher_runs_what_a_save_affects_within_two_seconds(clone: Path) ->
         page = clone / "latency-core/GUIDE.md"
         # Saved as it was: nothing to do.
         page.write_text(page.read_text())
-        page.write_text("# Guide\n\nA page that is teh best.\n")
+        page.write_text("# Guide\n\nA page that is teh best.\n")  # spelling: meant
         took = wait_for("saved latency-core/GUIDE.md: ", log, 10)
         runs = clone / "ci_results"
         while not any(runs.glob("*/spelling.log")):
@@ -139,7 +142,7 @@ def test_the_watcher_runs_what_a_save_affects_within_two_seconds(clone: Path) ->
         affected = re.search(r"saved latency-core/GUIDE.md: (.*)", log.read_text())
         assert affected is not None
         assert affected[1].split(", ") == ["spelling", "links", "secrets", "large-files", "package", "doc"]
-        wait_for("`teh` should be `the`", log, 30)
+        wait_for("`teh` should be `the`", log, 30)  # spelling: meant
         wait_for("again, alone: make ci-spelling", log, 5)
         # A file at the top, saved as editors do: written beside, and put in its place.
         (clone / "README.new").write_text("# Read me\n")

@@ -201,6 +201,10 @@ target/deny/bin/cargo-deny:
 	cargo install --quiet --locked --version 0.20.2 --root target/deny --target-dir target/deny/build cargo-deny
 	rm -rf target/deny/build
 
+.PHONY: advisories
+advisories: ci-tools target/audit/pinned.txt ## Ask for known holes in Python and npm packages, where that can be reached
+	$(BIN)/python .ci/own/advisories.py
+
 .PHONY: doc
 doc: ## Build the pages of latency-core with every set of features, warnings denied
 	for features in "" --no-default-features --all-features; do \

@@ -104,7 +104,7 @@ CHECKS = (
     Check("deny", FULL, "cargo deny: licences, bans, sources; advisories if their database can be reached", own("deny.py"),
           ("Cargo.lock", ".ci/deny.toml"), ("cargo-deny",)),
     Check("advisories", FULL, "known holes in Python and npm packages, if the registries' services can be reached",
-          own("advisories.py"), (".ci/*.txt", "*package-lock.json"), ("environment", "node")),
+          "make advisories", (".ci/*.txt", "*package-lock.json"), ("environment", "node")),
     Check("plant", FULL, "planted faults: each is caught by its check, which passes without it", f"{PYTHON} .ci/plant",
           (".ci/*",), ("environment", "tools", "node-tools")),
     Check("spark", FULL, "the tests on Apache Spark", "make spark", ("latency-py/*",), ("cargo", "java")),

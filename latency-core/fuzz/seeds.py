@@ -1,4 +1,4 @@
-"""Writes what fuzzing starts from: `seeds.py <folder>` fills <folder>/{metadata,rows,places} and <folder>/*.dict.
+"""Writes what fuzzing starts from: `seeds.py <folder>` fills <folder>/{metadata,rows,places,trees} and <folder>/*.dict.
 
 Everything comes from the models, the tests and the golden vectors, so that no second copy of it grows old.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,62 @@ def rows() -> list[str]:
     return [json.dumps(row) for row in golden] + [row for row in written if "many" not in row]
 
 
-def write(folder: Path, seeds: list[str], words: set[str]) -> None:
+def message(field: int, *parts: bytes | str) -> bytes:
+    """A protobuf field of bytes, or of a message."""
+    value = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return varint(field << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+
+def trees(depth: int, count: int, columns: int, mode: str) -> bytes:
+    """An ONNX file of complete trees, by hand as the tests do it: two targets in turn."""
+    branches, nodes = 2**depth - 1, 2 ** (depth + 1) - 1
+    places = [(tree, node) for tree in range(count) for node in range(nodes)]
+    leaves = [(tree, node) for tree, node in places if node >= branches]
+
+    def integers(name: str, values: list[int]) -> bytes:
+        return message(5, message(1, name), b"".join(b"\x40" + varint(value) for value in values), b"\xa0\x01\x07")
+
+    def floats(name: str, values: list[float]) -> bytes:
+        return message(5, message(1, name), *(b"\x3d" + struct.pack("<f", value) for value in values), b"\xa0\x01\x06")
+
+    def matrix(field: int, name: str, width: int) -> bytes:
+        shape = message(2, message(1, message(2, "n")), message(1, b"\x08" + varint(width)))
+        return message(field, message(1, name), message(2, message(1, b"\x08\x01", shape)))
+
+    modes = [mode if node < branches else "LEAF" for _, node in places]
+    node = message(
+        1,
+        *(message(1, "x"), message(2, "y"), message(4, "TreeEnsembleRegressor"), message(7, "ai.onnx.ml")),
+        message(5, message(1, "n_targets"), b"\x18\x02", b"\xa0\x01\x02"),
+        integers("nodes_treeids", [tree for tree, _ in places]),
+        integers("nodes_nodeids", [node for _, node in places]),
+        integers("nodes_featureids", [(tree + node) % columns for tree, node in places]),
+        message(5, message(1, "nodes_modes"), *(message(9, word) for word in modes), b"\xa0\x01\x08"),
+        floats("nodes_values", [(tree * 7 + node * 3) % 11 - 5 for tree, node in places]),
+        integers("nodes_truenodeids", [2 * node + 1 if node < branches else 0 for _, node in places]),
+        integers("nodes_falsenodeids", [2 * node + 2 if node < branches else 0 for _, node in places]),
+        integers("nodes_missing_value_tracks_true", [node % 2 for _, node in places]),
+        integers("target_treeids", [tree for tree, _ in leaves]),
+        integers("target_nodeids", [node for _, node in leaves]),
+        integers("target_ids", [tree % 2 for tree, _ in leaves]),
+        floats("target_weights", [0.1 * node for _, node in leaves]),
+    )
+    return b"\x08\x08" + message(7, node, matrix(11, "x", columns), matrix(12, "y", 2))
+
+
+def write(folder: Path, seeds: list[str] | list[bytes], words: set[str]) -> None:
     """One file per seed, named by its content, and a dictionary beside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     for seed in seeds:
-        (folder / hashlib.sha256(seed.encode()).hexdigest()[:12]).write_text(seed)
+        content = seed.encode() if isinstance(seed, str) else seed
+        (folder / hashlib.sha256(content).hexdigest()[:12]).write_bytes(content)
     escaped = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in sorted(words))
     folder.with_suffix(".dict").write_text("".join(f'"{word}"\n' for word in escaped))
 
@@ -83,6 +133,15 @@ def main() -> None:
     places = [name for name in names if len(name) < 40]
     write(folder / "rows", rows(), ends | fields | {json.dumps(name, ensure_ascii=False) for name in places[:100]})
     write(folder / "places", places, set(places[::3]))
+    words = {"BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE", "LEAF", "SUM", "NONE"}
+    names = set(re.findall(r'b"(\w+)"', (ROOT / "latency-core/src/engine/onnx.rs").read_text()))
+    files = [
+        trees(0, 2, 1, "LEAF"),
+        trees(2, 3, 3, "BRANCH_LT"),
+        trees(3, 2, 2, "BRANCH_GTE"),
+        trees(9, 1, 4, "BRANCH_LEQ"),
+    ]
+    write(folder / "trees", files, words | names)
 
 
 if __name__ == "__main__":

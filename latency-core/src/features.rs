@@ -79,6 +79,8 @@ pub(crate) struct Matrix {
     pub values: Vec<f32>,
     /// Great-circle distance per row, km; empty for models without coordinates.
     pub distances_km: Vec<f64>,
+    /// What one row is measured into.
+    measures: Vec<f64>,
 }
 
 impl FeaturePlan {
@@ -129,10 +131,11 @@ impl FeaturePlan {
         matrix.values.clear();
         matrix.values.resize(rows.len() * self.width, 0.0);
         matrix.distances_km.clear();
-        let mut measures = vec![0.0; at::DETOURS_KM + self.detours.x.len()];
+        let measures = &mut matrix.measures;
+        measures.resize(at::DETOURS_KM + self.detours.x.len(), 0.0);
         for (row, cells) in rows.zip(matrix.values.chunks_exact_mut(self.width)) {
             if let Some(coordinates) = self.coordinates {
-                self.measure(coordinates.map(|index| row[index]), &mut measures);
+                self.measure(coordinates.map(|index| row[index]), measures);
                 if let Some(last_mile) = &self.last_mile {
                     measures[at::PATH_MS] = measures[at::CABLE_MS] + last_mile.ms(row);
                 }
@@ -313,13 +316,14 @@ fn fastest_ways_ms(cables: &Cables, hubs: usize) -> Vec<f64> {
         ways[from * hubs + to] = ms;
         ways[to * hubs + from] = ms;
     }
+    let mut onward = Vec::with_capacity(hubs);
     for over in 0..hubs {
-        for from in 0..hubs {
-            for to in 0..hubs {
-                let way = ways[from * hubs + over] + ways[over * hubs + to];
-                if way < ways[from * hubs + to] {
-                    ways[from * hubs + to] = way;
-                }
+        onward.clear();
+        onward.extend_from_slice(&ways[over * hubs..(over + 1) * hubs]);
+        for ways in ways.chunks_exact_mut(hubs) {
+            let there = ways[over];
+            for (way, onward) in ways.iter_mut().zip(&onward) {
+                *way = if there + onward < *way { there + onward } else { *way };
             }
         }
     }

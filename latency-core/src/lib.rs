@@ -46,23 +46,28 @@
 //!
 //! All are on by default.
 //!
+//! - `onnxruntime`: the engine [`Engine::OnnxRuntime`], the default where it is there.
 //! - `load-dynamic`: ONNX Runtime is opened at run time. Without it, it is linked when you build, with
 //!   `ORT_LIB_PATH=<its folder> ORT_PREFER_DYNAMIC_LINK=1`.
+//! - `native`: the engine [`Engine::Native`]. With it alone, nothing but Rust is built, and no library is loaded.
 //! - `bundled-model`: the model inside the crate, `Predictor::bundled`.
 //! - `places`: names of cities, airports and cloud regions. Without it, a place is `lat,lon`.
 //!
-//! # ONNX Runtime
+//! # Engines
 //!
-//! The trees are evaluated by ONNX Runtime 1.20 or later, which is loaded when the first predictor is built. Its library is
+//! The trees are evaluated by ONNX Runtime, or by this crate itself, several times faster and to the same bits:
+//! [`PredictorBuilder::engine`] or the environment variable `LATENCY_ENGINE` says which.
+//!
+//! ONNX Runtime must be 1.20 or later, and is loaded when the first predictor with that engine is built. Its library is
 //! looked for in this order: `PredictorBuilder::library`, the environment variables `LATENCY_ORT_DYLIB_PATH` and
 //! `ORT_DYLIB_PATH`, folders that a binding names, the folder of the running program. The pip package `onnxruntime`
 //! holds one: `onnxruntime/capi/libonnxruntime.so.*`. A program that uses the crate `ort` itself gives its environment to
-//! [`PredictorBuilder::environment`].
+//! `PredictorBuilder::environment`.
 //!
 //! # Threads
 //!
-//! A [`Predictor`] is `Send + Sync`, cheap to clone, and runs as many calls at once as it has
-//! [sessions](PredictorBuilder::sessions), each in its caller's thread. Nothing is done in the background.
+//! A [`Predictor`] is `Send + Sync`, cheap to clone, and runs as many calls at once as there are, or with ONNX Runtime as
+//! it has [sessions](PredictorBuilder::sessions), each in its caller's thread. Nothing is done in the background.
 //!
 //! # Same numbers everywhere
 //!
@@ -83,6 +88,7 @@ mod batch;
 mod continents;
 mod distribution;
 mod encode;
+mod engine;
 mod error;
 mod features;
 pub mod geo;
@@ -101,6 +107,7 @@ mod ranking;
 mod row;
 mod row_json;
 mod row_reader;
+#[cfg(feature = "onnxruntime")]
 mod runtime;
 pub mod schema;
 mod spread;
@@ -108,6 +115,10 @@ mod spread;
 pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;
 pub use encode::Input;
+pub use engine::Engine;
+#[cfg(feature = "native")]
+#[doc(hidden)]
+pub use engine::NativeModel;
 pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use judgement::{Judgement, Verdict};
 /// The arrays of [`Batch::from_matrix`] and [`Predictor::predict_batch_into`], in the version that they take.

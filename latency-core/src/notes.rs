@@ -253,9 +253,21 @@ impl NotePlan {
             let bit = |(place, field): (usize, &usize)| u64::from(row[*field].is_nan()) << place;
             notes.missing.words.push(fields.iter().enumerate().map(bit).sum());
         }
+        self.warn(schema, row, distance_km, |warning| notes.warnings.push((index, warning)));
+    }
+
+    /// The same for a row alone: its warnings, and the names of what is missing.
+    pub fn note_one(&self, schema: &Schema, row: &[f64], distance_km: Option<f64>) -> (Vec<Warning>, Vec<Arc<str>>) {
+        let mut warnings = Vec::new();
+        self.warn(schema, row, distance_km, |warning| warnings.push(warning));
+        let missing = self.optional.iter().zip(&*self.optional_names).filter(|(field, _)| row[**field].is_nan());
+        (warnings, missing.map(|(_, name)| Arc::clone(name)).collect())
+    }
+
+    fn warn(&self, schema: &Schema, row: &[f64], distance_km: Option<f64>, mut take: impl FnMut(Warning)) {
         for (field, (seen, value)) in self.seen.iter().zip(row).enumerate() {
             if seen.is_outside(*value) {
-                notes.warnings.push((index, field_warning(schema, field, *value)));
+                take(field_warning(schema, field, *value));
             }
         }
         if let Some(regions) = &self.regions {
@@ -264,7 +276,7 @@ impl NotePlan {
                 let known = place.iter().all(|field| !self.seen[*field].is_outside(row[*field]));
                 let [lat, lon] = place.map(|field| row[field]);
                 if known && !regions.seen.contains(lat, lon) {
-                    notes.warnings.push((index, region_warning(name, lat, lon, regions.seen.within_km)));
+                    take(region_warning(name, lat, lon, regions.seen.within_km));
                 }
             }
         }
@@ -272,12 +284,12 @@ impl NotePlan {
             && let Some((src, dst)) = pairs.unseen(row)
             && !pairs.fields.iter().any(|field| self.seen[*field].is_outside(row[*field]))
         {
-            notes.warnings.push((index, pair_warning(schema, pairs.fields, src, dst)));
+            take(pair_warning(schema, pairs.fields, src, dst));
         }
         if let (Some([low, high]), Some(distance)) = (self.seen_distance_km, distance_km)
             && !(low..=high).contains(&distance)
         {
-            notes.warnings.push((index, distance_warning(distance, low, high)));
+            take(distance_warning(distance, low, high));
         }
     }
 }

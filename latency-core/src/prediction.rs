@@ -57,6 +57,12 @@ pub struct Prediction {
 pub const NUMBERS: [&str; 7] = ["p50_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "floor_ms", "distance_km"];
 
 impl Prediction {
+    pub(crate) fn new(numbers: &[f32; 7], geographic: bool, warnings: Vec<Warning>, missing: Vec<Arc<str>>) -> Self {
+        let [p50_ms, low_ms, high_ms, p90_ms, p99_ms, floor, distance] = *numbers;
+        let [floor_ms, distance_km] = [floor, distance].map(|number| geographic.then_some(number));
+        Self { p50_ms, low_ms, high_ms, p90_ms, p99_ms, floor_ms, distance_km, warnings, missing }
+    }
+
     /// The numbers by name, in the order of [`NUMBERS`].
     ///
     /// ```

@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use latency_core::geo::UnitVector;
 use latency_core::{
-    Access, Batch, Column, Continent, Endpoint, Entry, Error, ErrorGroup, ErrorKind, FieldRange, Input, Judgement,
-    ModelInfo, ModelTag, Notes, Path, Place, PlaceKind, Prediction, Predictions, Predictor, PredictorBuilder, Provider,
-    Quantile, Ranked, Row, RowReader, Schema, Seen, Strided, Tier, Timeout, Value, Verdict, Warning, WarningCode,
-    schema,
+    Access, Batch, Column, Continent, Endpoint, Engine, Entry, Error, ErrorGroup, ErrorKind, FieldRange, Input,
+    Judgement, ModelInfo, ModelTag, Notes, Path, Place, PlaceKind, Prediction, Predictions, Predictor,
+    PredictorBuilder, Provider, Quantile, Ranked, Row, RowReader, Schema, Seen, Strided, Tier, Timeout, Value, Verdict,
+    Warning, WarningCode, schema,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,7 +45,7 @@ fn every_type_is_shared_cloned_and_shown() {
 
 #[test]
 fn words_are_copied_compared_and_hashed() {
-    word::<(Access, Provider, Tier)>();
+    word::<(Access, Provider, Tier, Engine)>();
     word::<(Continent, Verdict, WarningCode, ErrorKind, ErrorGroup)>();
     word::<(schema::OutputName, schema::Transform, schema::End, schema::Axis)>();
 }
@@ -57,6 +57,7 @@ fn what_people_read_is_displayed_and_what_they_write_is_parsed() {
     shown::<Place>();
     shown::<Continent>();
     shown::<Access>();
+    shown::<Engine>();
     shown::<Provider>();
     shown::<Tier>();
     shown::<Verdict>();
@@ -65,6 +66,7 @@ fn what_people_read_is_displayed_and_what_they_write_is_parsed() {
     parsed::<Endpoint>();
     parsed::<Place>();
     parsed::<Access>();
+    parsed::<Engine>();
     parsed::<Provider>();
     parsed::<Tier>();
 }

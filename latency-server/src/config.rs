@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
-use latency_core::{Error, ErrorKind};
+use latency_core::{Engine, Error, ErrorKind};
 use log::LevelFilter;
 use rocket::config::{Ident, LogLevel, SecretKey, Shutdown};
 use rocket::data::{Limits, ToByteUnit};
@@ -23,7 +23,7 @@ use crate::gate::RequireToken;
 use crate::limits;
 use crate::logging::LogFormat;
 use crate::models::registry::{Credentials, Registry};
-use crate::models::{Models, Options, Source};
+use crate::models::{Loading, Models, Options, Source};
 use crate::observations;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
@@ -239,6 +239,12 @@ pub const VARIABLES: &[Variable] = &[
         default: "none",
     },
     Variable {
+        name: "LATENCY_ENGINE",
+        purpose: "what evaluates the trees of a model",
+        allowed: "onnxruntime, native",
+        default: "onnxruntime",
+    },
+    Variable {
         name: "LATENCY_ORT_DYLIB_PATH",
         purpose: "the ONNX Runtime library to load",
         allowed: "absolute path of the library's file",
@@ -283,6 +289,8 @@ pub struct Config {
     pub max_body_bytes: u64,
     /// How many predictions can run at the same time; none for one per core.
     pub sessions: Option<NonZeroUsize>,
+    /// What evaluates the trees; none for ONNX Runtime.
+    pub engine: Option<Engine>,
     /// Who may do what; none if nobody may change anything over HTTP.
     pub tokens: Option<Tokens>,
     /// What cannot be had without a token.
@@ -319,6 +327,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             max_body_bytes: 64 << 20,
             sessions: None,
+            engine: None,
             tokens: None,
             require_token: RequireToken::Off,
             cors_origins: Vec::new(),
@@ -388,6 +397,7 @@ impl Config {
                 .parse("LATENCY_MAX_BODY_BYTES", |bytes| (1 << 10..=1 << 30).contains(bytes))?
                 .unwrap_or(default.max_body_bytes),
             sessions: variables.parse("LATENCY_SESSIONS", |sessions: &NonZeroUsize| sessions.get() <= 1024)?,
+            engine: variables.parse("LATENCY_ENGINE", |_| true)?,
             require_token: variables.require_token(tokens.is_some())?,
             tokens,
             cors_origins: variables.list("LATENCY_CORS_ORIGINS", |text| text.parse().ok())?,
@@ -412,8 +422,9 @@ impl Config {
     /// # Errors
     /// Those of [`PredictorBuilder::build`](latency_core::PredictorBuilder::build), and a name that two models would have.
     pub fn load_models(&self) -> latency_core::Result<Models> {
-        let options = Options { sessions: self.sessions, library: self.ort_library.as_deref() };
-        let mut models = Models::new(self.model.load_first(options)?, self.model.clone(), self.sessions);
+        let loading = Loading { sessions: self.sessions, engine: self.engine };
+        let options = Options { loading, library: self.ort_library.as_deref() };
+        let mut models = Models::new(self.model.load_first(options)?, self.model.clone(), loading);
         for (name, source) in &self.models {
             if models.slot(name).is_some() {
                 let message = format!("found the name {name:?}, which another model has; allowed: each name once");

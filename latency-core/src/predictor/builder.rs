@@ -1,5 +1,6 @@
 //! From a model file to a predictor: reading, loading, checking.
 
+#[cfg(feature = "onnxruntime")]
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
@@ -10,13 +11,15 @@ use sha2::{Digest, Sha256};
 
 use super::{Inner, Predictor};
 use crate::encode::Encoder;
+use crate::engine::{Engine, EngineOptions, Trees};
 use crate::error::{Error, ErrorGroup, ErrorKind, Result};
 use crate::features::FeaturePlan;
 use crate::model_info::ModelInfo;
 use crate::notes::NotePlan;
 use crate::prediction::Calibration;
 use crate::row::Row;
-use crate::runtime::{HostEnvironment, RuntimeOptions, SessionOptions, SessionPool};
+#[cfg(feature = "onnxruntime")]
+use crate::runtime::{HostEnvironment, RuntimeOptions};
 use crate::schema::{METADATA_KEY, Schema};
 
 /// The bundled model's file.
@@ -40,7 +43,7 @@ const GOLDEN_TOLERANCE: f64 = 1e-5;
 #[derive(Debug, Clone)]
 pub struct PredictorBuilder {
     model: ModelSource,
-    options: SessionOptions,
+    options: EngineOptions,
     check_golden_rows: bool,
 }
 
@@ -68,7 +71,13 @@ impl PredictorBuilder {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             model: ModelSource::Default,
-            options: SessionOptions { sessions: cores, threads: 1, runtime: RuntimeOptions::default() },
+            options: EngineOptions {
+                engine: None,
+                sessions: cores,
+                threads: 1,
+                #[cfg(feature = "onnxruntime")]
+                runtime: RuntimeOptions::default(),
+            },
             check_golden_rows: true,
         }
     }
@@ -105,7 +114,25 @@ impl PredictorBuilder {
         self
     }
 
-    /// How many calls can run at the same time; default: one per core.
+    /// What evaluates the trees. Default: what the environment variable `LATENCY_ENGINE` says, else ONNX Runtime if this
+    /// build has it.
+    ///
+    /// ```
+    /// use latency_core::{Engine, Predictor};
+    /// # fn main() -> latency_core::Result<()> {
+    /// // Needs no library, and loads in a millisecond or two.
+    /// let predictor = Predictor::builder().engine(Engine::Native).build()?;
+    /// assert_eq!(predictor.model_info().engine, "native");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.options.engine = Some(engine);
+        self
+    }
+
+    /// How many calls ONNX Runtime can run at the same time; default: one per core. The native engine has no limit.
     ///
     /// ```
     /// use latency_core::{Path, Predictor};
@@ -197,6 +224,7 @@ impl PredictorBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "onnxruntime")]
     #[must_use]
     pub fn environment(mut self, environment: impl Any + Send + Sync) -> Self {
         self.options.runtime.host = Some(HostEnvironment::new(environment));
@@ -264,8 +292,8 @@ fn read_model(path: &FilePath) -> Result<Vec<u8>> {
     })
 }
 
-fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
-    let (pool, graph) = SessionPool::load(model, METADATA_KEY, options)?;
+fn load(model: &[u8], options: &EngineOptions) -> Result<Predictor> {
+    let (trees, graph) = Trees::load(model, METADATA_KEY, options)?;
     let text = graph.metadata.ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidSchema,
@@ -292,14 +320,14 @@ fn load(model: &[u8], options: &SessionOptions) -> Result<Predictor> {
     let info = ModelInfo {
         name: schema.name.clone(),
         version: sha256[..12].to_owned(),
-        engine: Cow::Borrowed("onnxruntime"),
+        engine: Cow::Borrowed(trees.engine().as_str()),
         sha256,
         bytes: model.len(),
         features: plan.width(),
         provenance: schema.provenance.clone(),
     };
     let (calibration, notes) = (Calibration::new(&schema), NotePlan::new(&schema));
-    let inner = Inner { encoder: Encoder::new(schema), plan, calibration, notes, pool, info };
+    let inner = Inner { encoder: Encoder::new(schema), plan, calibration, notes, trees, info };
     Ok(Predictor { inner: Arc::new(inner), cancel: None })
 }
 
@@ -338,7 +366,7 @@ impl Predictor {
                         ErrorKind::GoldenMismatch,
                         format!(
                             "golden row {index} gives {name} = {number}, but the model file says {expected}; the file was \
-                             changed, or this ONNX Runtime computes something else: get the model again, or use another \
+                             changed, or the engine computes something else: get the model again, or use another \
                              version of ONNX Runtime"
                         ),
                     ));

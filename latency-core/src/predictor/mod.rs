@@ -4,6 +4,7 @@ mod builder;
 mod cancel;
 mod row_batch;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use self::cancel::Cancel;
 pub use self::row_batch::RowBatch;
 use crate::batch::Batch;
 use crate::encode::{Encode, EncodedRows, Encoder, Input, ValidRows};
+use crate::engine::Trees;
 use crate::error::{Error, ErrorKind, Result, number};
 use crate::features::{FeaturePlan, Matrix};
 use crate::judgement::{self, Judgement};
@@ -25,7 +27,6 @@ use crate::path::{Endpoint, Ends};
 use crate::prediction::{Answer, Calibration, Prediction, Predictions};
 use crate::ranges::{self, FieldRange};
 use crate::ranking::{self, Candidate, Ranked};
-use crate::runtime::SessionPool;
 use crate::schema::Schema;
 
 /// Rows that go through the model at once: their matrix stays in the cache.
@@ -48,12 +49,21 @@ pub struct Predictor {
     cancel: Option<Cancel>,
 }
 
+/// What one prediction needs on the way, kept by each thread for the next one.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f64>,
+    matrix: Matrix,
+}
+
+thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
+
 struct Inner {
     encoder: Encoder,
     plan: FeaturePlan,
     calibration: Calibration,
     notes: NotePlan,
-    pool: SessionPool,
+    trees: Trees,
     info: ModelInfo,
 }
 
@@ -485,18 +495,31 @@ impl Predictor {
         &self.inner.info
     }
 
+    /// One input, with nothing allocated but what the prediction holds.
     fn answer(&self, input: &(impl Input + ?Sized)) -> Result<(Answer, Prediction)> {
-        let mut rows = EncodedRows::default();
-        rows.push(&self.inner.encoder, input)?;
-        let mut predictions = Predictions::with_capacity(1, self.schema().coordinates.is_some());
-        let mut found = None;
-        predictions.notes = self
-            .run(&rows, |_, answer| {
-                predictions.push(&answer.numbers());
-                found = Some(*answer);
-            })
-            .map_err(Error::without_row)?;
-        found.zip(predictions.get(0)).ok_or_else(no_answer)
+        // Taken, and put back: whatever happens in between, nobody finds it half used.
+        let mut scratch = SCRATCH.take();
+        let answer = self.answer_with(&mut scratch, input);
+        SCRATCH.set(scratch);
+        answer
+    }
+
+    fn answer_with(
+        &self,
+        Scratch { values, matrix }: &mut Scratch,
+        input: &(impl Input + ?Sized),
+    ) -> Result<(Answer, Prediction)> {
+        let Inner { encoder, plan, calibration, notes, trees, .. } = &*self.inner;
+        values.clear();
+        input.encode(encoder, values)?;
+        self.check_cancel()?;
+        plan.fill(values, matrix);
+        let distance_km = matrix.distances_km.first().copied();
+        let answer = trees.run(&matrix.values, 1, plan.width(), |margins| {
+            calibration.answer(margins, values, &matrix.values, distance_km)
+        })??;
+        let (warnings, missing) = notes.note_one(&encoder.schema, values, distance_km);
+        Ok((answer, Prediction::new(&answer.numbers(), encoder.schema.coordinates.is_some(), warnings, missing)))
     }
 
     fn predict_encoded(&self, rows: &EncodedRows) -> Result<Predictions> {
@@ -542,7 +565,7 @@ impl Predictor {
 
     /// Features, trees, calibration, notes; `take` gets each row's answer in order.
     fn run(&self, rows: &EncodedRows, mut take: impl FnMut(usize, &Answer)) -> Result<Notes> {
-        let Inner { encoder, plan, calibration, notes: note_plan, pool, .. } = &*self.inner;
+        let Inner { encoder, plan, calibration, notes: note_plan, trees, .. } = &*self.inner;
         let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
         let mut notes = note_plan.start(rows);
         let mut matrix = Matrix::default();
@@ -551,7 +574,7 @@ impl Predictor {
             plan.fill(values, &mut matrix);
             let distance_km = |row: usize| matrix.distances_km.get(row).copied();
             let count = values.len() / fields;
-            pool.run(&matrix.values, count, width, |margins| {
+            trees.run(&matrix.values, count, width, |margins| {
                 for row in 0..count {
                     let index = chunk * CHUNK_ROWS + row;
                     let answer = calibration

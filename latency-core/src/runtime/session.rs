@@ -8,6 +8,7 @@ use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use super::environment::{RuntimeOptions, environment};
 use super::exit::{self, Running};
 use super::pool::Pool;
+use crate::engine::ModelGraph;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How to run a model.
@@ -16,17 +17,6 @@ pub(crate) struct SessionOptions {
     pub sessions: usize,
     pub threads: usize,
     pub runtime: RuntimeOptions,
-}
-
-/// What the graph of a model file says of itself.
-#[derive(Debug, Clone)]
-pub(crate) struct ModelGraph {
-    /// The text under the metadata key that was asked for.
-    pub metadata: Option<String>,
-    /// Columns of the input matrix.
-    pub inputs: usize,
-    /// Columns of the output matrix.
-    pub outputs: usize,
 }
 
 /// Several sessions of one model, because a session runs one call at a time.

@@ -1,8 +1,12 @@
 //! Small ONNX files, written by hand: one node, and metadata.
 
+#![allow(dead_code)] // Whoever uses it uses a part of it.
+
 /// A graph with one node between `inputs` and `outputs`; the node's name of operation, and its attributes.
 pub struct Graph<'a> {
     pub operation: &'a str,
+    /// Empty: ONNX's own.
+    pub domain: &'a str,
     pub attributes: Vec<Vec<u8>>,
     pub inputs: Vec<Matrix<'a>>,
     pub outputs: Vec<Matrix<'a>>,
@@ -29,6 +33,7 @@ pub fn matrix(name: &str, columns: u64) -> Matrix<'_> {
 pub fn identity(columns: u64) -> Graph<'static> {
     Graph {
         operation: "Identity",
+        domain: "",
         attributes: Vec::new(),
         inputs: vec![matrix("x", columns)],
         outputs: vec![matrix("y", columns)],
@@ -39,6 +44,27 @@ pub fn identity(columns: u64) -> Graph<'static> {
 pub fn integers(name: &str, values: &[u64]) -> Vec<u8> {
     let values = values.iter().flat_map(|value| number(8, *value));
     [text(1, name), values.collect(), number(20, 7)].concat()
+}
+
+/// An attribute of a node that is one integer.
+pub fn integer(name: &str, value: u64) -> Vec<u8> {
+    [text(1, name), number(3, value), number(20, 2)].concat()
+}
+
+/// An attribute of a node that is a list of floats.
+pub fn float_list(name: &str, values: &[f32]) -> Vec<u8> {
+    let values = values.iter().flat_map(|value| [varint(7 << 3 | 5), value.to_le_bytes().to_vec()].concat());
+    [text(1, name), values.collect(), number(20, 6)].concat()
+}
+
+/// An attribute of a node that is a text.
+pub fn string(name: &str, value: &str) -> Vec<u8> {
+    [text(1, name), text(4, value), number(20, 3)].concat()
+}
+
+/// An attribute of a node that is a list of texts.
+pub fn strings(name: &str, values: &[&str]) -> Vec<u8> {
+    [text(1, name), values.iter().flat_map(|value| text(9, value)).collect(), number(20, 8)].concat()
 }
 
 impl Graph<'_> {
@@ -54,13 +80,15 @@ impl Graph<'_> {
             names(1, &self.inputs),
             names(2, &self.outputs),
             text(4, self.operation),
+            text(7, self.domain),
             self.attributes.iter().flat_map(|attribute| message(5, attribute)).collect(),
         ];
         let values = |field, tensors: &[Matrix]| {
             tensors.iter().flat_map(|tensor| message(field, &tensor.value())).collect::<Vec<_>>()
         };
         let graph = [message(1, &node.concat()), text(2, "graph"), values(11, &self.inputs), values(12, &self.outputs)];
-        [number(1, 8), message(7, &graph.concat()), message(8, &number(2, 11))].concat()
+        let versions = [message(8, &number(2, 11)), message(8, &[text(1, "ai.onnx.ml"), number(2, 3)].concat())];
+        [number(1, 8), message(7, &graph.concat()), versions.concat()].concat()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::metrics::Seen;
 
 pub use follow::{InRegistry, stage};
 pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult};
-pub use source::{LoadError, Loaded, Options, Source};
+pub use source::{LoadError, Loaded, Loading, Options, Source};
 
 /// Every model that is served.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Models {
     default: String,
     slots: BTreeMap<String, Arc<Slot>>,
     shadow: Option<Arc<Slot>>,
-    sessions: Option<NonZeroUsize>,
+    loading: Loading,
 }
 
 /// A name under which a model answers, and whichever model that is at the moment.
@@ -38,7 +38,7 @@ pub struct Models {
 pub struct Slot {
     name: String,
     source: Source,
-    sessions: Option<NonZeroUsize>,
+    loading: Loading,
     current: ArcSwap<Served>,
     history: reload::History,
     followed: follow::Followed,
@@ -58,27 +58,28 @@ pub struct Served {
 }
 
 impl Models {
-    /// Serves this model by default, under its own name; `source` is where it is loaded from again, with so many
-    /// `sessions`, by default one per core.
+    /// Serves this model by default, under its own name; `source` is where it is loaded from again, and
+    /// `loading` how.
     #[must_use]
-    pub fn new(loaded: impl Into<Loaded>, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+    pub fn new(loaded: impl Into<Loaded>, source: Source, loading: impl Into<Loading>) -> Self {
+        let loading = loading.into();
         let loaded = loaded.into();
         let default = loaded.predictor.model_info().name.clone();
-        Self { default: default.clone(), slots: BTreeMap::new(), shadow: None, sessions }.with(default, loaded, source)
+        Self { default: default.clone(), slots: BTreeMap::new(), shadow: None, loading }.with(default, loaded, source)
     }
 
     /// Serves another model under this name, beside the default one.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, loaded: impl Into<Loaded>, source: Source) -> Self {
         let name = name.into();
-        self.slots.insert(name.clone(), Arc::new(Slot::new(name, loaded.into(), source, self.sessions)));
+        self.slots.insert(name.clone(), Arc::new(Slot::new(name, loaded.into(), source, self.loading)));
         self
     }
 
     /// Asks this model what the default one is asked, for comparison alone.
     #[must_use]
     pub fn with_shadow(mut self, loaded: impl Into<Loaded>, source: Source) -> Self {
-        self.shadow = Some(Arc::new(Slot::new("shadow".to_owned(), loaded.into(), source, self.sessions)));
+        self.shadow = Some(Arc::new(Slot::new("shadow".to_owned(), loaded.into(), source, self.loading)));
         self
     }
 
@@ -120,12 +121,12 @@ impl Models {
 }
 
 impl Slot {
-    fn new(name: String, loaded: Loaded, source: Source, sessions: Option<NonZeroUsize>) -> Self {
+    fn new(name: String, loaded: Loaded, source: Source, loading: Loading) -> Self {
         let seen = Arc::default();
         let Loaded { predictor, version } = loaded;
         let served = Served { predictor, since: SystemTime::now(), version, seen: Arc::clone(&seen) };
         let (current, followed) = (ArcSwap::from_pointee(served), follow::Followed::default());
-        Self { name, source, sessions, current, history: reload::History::default(), followed, seen }
+        Self { name, source, loading, current, history: reload::History::default(), followed, seen }
     }
 
     /// Its name.
@@ -149,7 +150,8 @@ impl Slot {
     /// How many predictions it can make at the same time.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.sessions
+        self.loading
+            .sessions
             .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), NonZeroUsize::get)
     }
 

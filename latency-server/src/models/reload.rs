@@ -82,7 +82,7 @@ impl Slot {
         let before = self.served();
         let from = before.predictor.model_info();
         // The check by its golden rows, which are predicted as requests will be, is its warm-up.
-        let loaded = self.source().load(Options { sessions: self.sessions, library: None });
+        let loaded = self.source().load(Options { loading: self.loading, library: None });
         let (result, to, error) = match &loaded {
             Ok(Loaded { predictor, .. }) if predictor.model_info().sha256 == from.sha256 => {
                 (Result::Unchanged, from.version.clone(), None)

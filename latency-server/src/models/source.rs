@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use latency_core::Predictor;
+use latency_core::{Engine, Predictor};
 
 use super::registry::{Registry, RegistryError, Version};
 
@@ -56,11 +56,26 @@ impl LoadError {
     }
 }
 
-/// How a model is loaded.
+/// How a model is loaded, at the start and again.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options<'a> {
+pub struct Loading {
     /// How many predictions can run at the same time; none for one per core.
     pub sessions: Option<NonZeroUsize>,
+    /// What evaluates its trees; none for what the core chooses.
+    pub engine: Option<Engine>,
+}
+
+impl From<Option<NonZeroUsize>> for Loading {
+    fn from(sessions: Option<NonZeroUsize>) -> Self {
+        Self { sessions, engine: None }
+    }
+}
+
+/// How a model is loaded, and with which library.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// What stays the same when it is loaded again.
+    pub loading: Loading,
     /// The file of ONNX Runtime, which the process keeps from the first load on.
     pub library: Option<&'a Path>,
 }
@@ -125,8 +140,11 @@ fn build(file: Option<&Path>, options: Options<'_>) -> latency_core::Result<Pred
     if let Some(library) = options.library {
         builder = builder.library(library);
     }
-    if let Some(sessions) = options.sessions {
+    if let Some(sessions) = options.loading.sessions {
         builder = builder.sessions(sessions.get());
+    }
+    if let Some(engine) = options.loading.engine {
+        builder = builder.engine(engine);
     }
     builder.build()
 }

@@ -374,6 +374,34 @@ fn the_program_serves_from_any_folder_and_says_where() {
     assert_eq!(program.kill(), Vec::<String>::new());
 }
 
+#[test]
+fn the_native_engine_needs_no_library_and_gives_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |engine: &str, library: &str| {
+        let variables = [
+            ("LATENCY_PORT", "0"),
+            ("SECRET_KEY", KEY),
+            ("LATENCY_ENGINE", engine),
+            ("LATENCY_ORT_DYLIB_PATH", library),
+        ];
+        Program::start(folder.path(), &[], &variables)
+    };
+    let predicted = |program: &Program| {
+        let mut connection = crate::common::Connection::to(program.address);
+        connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#).json()
+    };
+    let (native, reference) =
+        (start("native", "/no/library.so"), start("", &std::env::var("LATENCY_ORT_DYLIB_PATH").unwrap()));
+    let (mut one, other) = (predicted(&native), predicted(&reference));
+    assert_eq!((&one["model"]["engine"], &other["model"]["engine"]), (&"native".into(), &"onnxruntime".into()));
+    one["model"] = other["model"].clone();
+    assert_eq!(one, other);
+
+    let (code, _, errors) = run(folder.path(), &[], &[("LATENCY_ENGINE", "steam"), ("SECRET_KEY", KEY)]);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains(r#"LATENCY_ENGINE: found "steam"; allowed: onnxruntime, native"#), "{errors}");
+}
+
 fn document(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }

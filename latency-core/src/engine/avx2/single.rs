@@ -1,0 +1,109 @@
+//! One row: 32 trees in the lanes of a vector.
+//!
+//! The row's ranks are tables for byte shuffles, 16 in each. The leaves are added afterwards, in the order of the trees.
+
+use std::arch::x86_64::{
+    __m256, __m256i, _CMP_LE_OQ, _mm_loadu_si128, _mm256_add_epi8, _mm256_blendv_epi8, _mm256_broadcastsi128_si256,
+    _mm256_cmp_ps, _mm256_cmpgt_epi8, _mm256_load_si256, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_set1_epi8,
+    _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_storeu_si256,
+    _mm256_xor_si256,
+};
+
+use super::super::packed::{self, BLOCK, Group};
+use super::{Bytes, MOST_BUNDLES, NUMBERS, SIGN, WideGroup, leaf_numbers, leaf_numbers_of};
+
+/// Ranks of a row that shuffles find; with more, walking the trees is as quick.
+pub(super) const MOST_SLOTS: usize = 64;
+
+/// Adds what all trees of a group give for a row.
+#[target_feature(enable = "avx2")]
+pub(super) fn add_row(group: &Group, wide: &WideGroup, row: &[f32], sums: &mut [f32]) {
+    let mut ranks = [0; packed::MOST_SLOTS];
+    for ranker in &group.rankers {
+        let value = row[ranker.column];
+        let repeated = _mm256_set1_ps(value);
+        let rank = ranker.rank_by(&group.blocks, |block| not_above(block, repeated));
+        ranker.put(rank, value, &mut ranks);
+    }
+    let sign = _mm256_set1_epi8(SIGN.cast_signed());
+    let table = |first: usize| {
+        let ranks = &ranks[first..first + 16];
+        // SAFETY: there are 16.
+        _mm256_xor_si256(_mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(ranks.as_ptr().cast()) }), sign)
+    };
+    let tables = [table(0), table(16), table(32), table(48)];
+    match group.slots {
+        0..=16 => add_trees::<1>(group, wide, tables, sums),
+        17..=32 => add_trees::<2>(group, wide, tables, sums),
+        _ => add_trees::<4>(group, wide, tables, sums),
+    }
+}
+
+/// How many of these ascending thresholds are not above the value that all lanes hold.
+#[target_feature(enable = "avx2")]
+fn not_above(block: &[f32; BLOCK], value: __m256) -> u32 {
+    let (low, high) = block.split_at(8);
+    // SAFETY: either half has eight.
+    let (low, high) = unsafe { (_mm256_loadu_ps(low.as_ptr()), _mm256_loadu_ps(high.as_ptr())) };
+    let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(low, value));
+    let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(high, value));
+    // Those that are not above come first.
+    (low | high << 8).trailing_ones()
+}
+
+#[target_feature(enable = "avx2")]
+fn load(bytes: &Bytes) -> __m256i {
+    // SAFETY: `Bytes` is 32 bytes, and aligned.
+    unsafe { _mm256_load_si256((&raw const *bytes).cast()) }
+}
+
+/// Finds each tree's leaf by `TABLES` tables of 16 ranks, and adds the leaves in the order of the trees: as soon as they
+/// are known, so that the sums, which wait for one another, are made beside the search in the next bundle.
+#[target_feature(enable = "avx2")]
+fn add_trees<const TABLES: usize>(group: &Group, wide: &WideGroup, tables: [__m256i; 4], sums: &mut [f32]) {
+    let mut numbers = Numbers([0; 32 * MOST_BUNDLES]);
+    let (mut added, mut target) = (0, usize::from(wide.summands[0].target));
+    let mut sum = sums[target];
+    for (index, bundle) in wide.bundles.iter().enumerate() {
+        let lanes = wide.lanes[bundle.lanes..][..2 * ((1 << bundle.depth) - 1)].as_ptr();
+        let decide = |place: usize| {
+            // SAFETY: a bundle's lanes are two for each branch of its depth, as was just looked at.
+            let (slots, below) = unsafe { (load(&*lanes.add(2 * place)), load(&*lanes.add(2 * place + 1))) };
+            _mm256_cmpgt_epi8(below, pick::<TABLES>(tables, slots))
+        };
+        let found = leaf_numbers_of!(bundle.depth, decide);
+        // SAFETY: these are 32 bytes.
+        unsafe { _mm256_storeu_si256(numbers.0[32 * index..][..32].as_mut_ptr().cast(), found) }
+        for summand in &wide.summands[added..bundle.ready] {
+            // As long as the target stays the same, its sum stays in a register.
+            if usize::from(summand.target) != target {
+                sums[target] = sum;
+                target = usize::from(summand.target);
+                sum = sums[target];
+            }
+            sum += group.leaves[summand.leaves as usize + usize::from(numbers.0[usize::from(summand.place)])];
+        }
+        added = bundle.ready;
+    }
+    sums[target] = sum;
+}
+
+/// The numbers of the leaves of all bundles.
+#[repr(align(32))]
+struct Numbers([u8; 32 * MOST_BUNDLES]);
+
+/// The ranks in these slots: a shuffle looks at the lower four bits, the fifth and sixth say in which table.
+#[target_feature(enable = "avx2")]
+fn pick<const TABLES: usize>([a, b, c, d]: [__m256i; 4], slots: __m256i) -> __m256i {
+    let first = _mm256_shuffle_epi8(a, slots);
+    if TABLES == 1 {
+        return first;
+    }
+    let fifth = _mm256_slli_epi16::<3>(slots);
+    let first = _mm256_blendv_epi8(first, _mm256_shuffle_epi8(b, slots), fifth);
+    if TABLES == 2 {
+        return first;
+    }
+    let second = _mm256_blendv_epi8(_mm256_shuffle_epi8(c, slots), _mm256_shuffle_epi8(d, slots), fifth);
+    _mm256_blendv_epi8(first, second, _mm256_slli_epi16::<2>(slots))
+}

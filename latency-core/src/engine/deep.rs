@@ -1,0 +1,163 @@
+//! Trees that are not made complete: deeper than 8 branches, or with leaves that add to several targets. They are walked
+//! node by node, eight at a time, so that the processor waits for none of them.
+//!
+//! Values become whole numbers of the same order, below and above which there is room for NaN: one comparison decides.
+
+use super::ensemble::{Ensemble, Node, Tree, Weight};
+
+/// Walks that are under way at once: enough to hide the wait for memory, few enough for the registers.
+const LANES: usize = 8;
+
+/// Consecutive trees of one model.
+#[derive(Debug, Default)]
+pub(super) struct Deep {
+    trees: Vec<Walk>,
+    nodes: Vec<Step>,
+    /// What leaves add: the first weight, and the end.
+    leaves: Vec<(u32, u32)>,
+    weights: Vec<Weight>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    root: u32,
+    depth: usize,
+}
+
+/// A branch: to `next` if the key in the slot is below, else to the node after that. A leaf leads to itself.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    below: i32,
+    slot: u32,
+    next: u32,
+    leaf: u32,
+}
+
+/// Where NaN is the lowest, and where it is the highest.
+const NAN: [i32; 2] = [i32::MIN, i32::MAX];
+
+/// A number in the order of all numbers; -0 is 0.
+fn key(number: f32) -> i32 {
+    let size = (number.to_bits() & 0x7FFF_FFFF).cast_signed();
+    if number.is_sign_negative() { -size } else { size }
+}
+
+/// Keys that lie on the stack: those of a row, or of more if they have few features.
+const FEW: usize = 512;
+
+impl Deep {
+    pub fn push(&mut self, ensemble: &Ensemble, tree: &Tree) {
+        let root = self.nodes.len() as u32;
+        self.trees.push(Walk { root, depth: tree.depth });
+        self.nodes.push(Step { below: 0, slot: 0, next: 0, leaf: 0 });
+        let mut waiting = vec![(tree.root, root)];
+        while let Some((index, place)) = waiting.pop() {
+            self.nodes[place as usize] = match ensemble.nodes[index] {
+                Node::Branch(branch) => {
+                    let next = self.nodes.len() as u32;
+                    let later = Step { below: 0, slot: 0, next: 0, leaf: 0 };
+                    self.nodes.extend([later; 2]);
+                    waiting.extend([(branch.right, next + 1), (branch.left, next)]);
+                    let below = if branch.any_number { NAN[1] } else { key(branch.threshold) };
+                    let slot = 2 * branch.feature as u32 + u32::from(!branch.nan_goes_left);
+                    Step { below, slot, next, leaf: 0 }
+                }
+                Node::Leaf(first, count) => {
+                    let start = self.weights.len();
+                    self.weights.extend_from_slice(&ensemble.weights[first..first + count]);
+                    self.leaves.push((start as u32, self.weights.len() as u32));
+                    // Nothing is below the lowest: on to the node after the one before, which is this.
+                    Step { below: NAN[0], slot: 0, next: place.wrapping_sub(1), leaf: self.leaves.len() as u32 - 1 }
+                }
+            };
+        }
+    }
+
+    /// Adds what all trees give for each row.
+    pub fn add(&self, matrix: &[f32], columns: usize, sums: &mut [f32], targets: usize) {
+        let (width, count) = (2 * columns, 2 * matrix.len());
+        let mut many = Vec::new();
+        let mut few = [0; FEW];
+        let keys = if count <= FEW {
+            &mut few[..count]
+        } else {
+            many.resize(count, 0);
+            &mut many
+        };
+        for (keys, value) in keys.as_chunks_mut().0.iter_mut().zip(matrix) {
+            *keys = if value.is_nan() { NAN } else { [key(*value); 2] };
+        }
+        // All rows pass through a tree before the next, so that it stays in the cache.
+        let blocks = keys.chunks_exact(LANES * width);
+        let rest = blocks.remainder();
+        for tree in &self.trees {
+            for (keys, sums) in blocks.clone().zip(sums.chunks_exact_mut(LANES * targets)) {
+                let mut places = [tree.root; LANES];
+                self.walk(&mut places, tree.depth, |lane, slot| keys[lane * width + slot]);
+                for (place, sums) in places.iter().zip(sums.chunks_exact_mut(targets)) {
+                    self.add_leaf(*place, sums);
+                }
+            }
+        }
+        let first = sums.len() - rest.len() / width * targets;
+        for (keys, sums) in rest.chunks_exact(width).zip(sums[first..].chunks_exact_mut(targets)) {
+            self.add_row(keys, sums);
+        }
+    }
+
+    /// The same for a row alone: eight trees at a time.
+    fn add_row(&self, keys: &[i32], sums: &mut [f32]) {
+        for trees in self.trees.chunks(LANES) {
+            let mut places = [trees[0].root; LANES];
+            places.iter_mut().zip(trees).for_each(|(place, tree)| *place = tree.root);
+            let deepest = trees.iter().map(|tree| tree.depth).max().unwrap_or_default();
+            self.walk(&mut places, deepest, |_, slot| keys[slot]);
+            for place in &places[..trees.len()] {
+                self.add_leaf(*place, sums);
+            }
+        }
+    }
+
+    #[inline]
+    fn walk(&self, places: &mut [u32; LANES], depth: usize, key: impl Fn(usize, usize) -> i32) {
+        let nodes = self.nodes.as_slice();
+        let mut left = depth;
+        while left > 0 {
+            let before = *places;
+            // Whether all have arrived is asked now and then: the longest way may be much longer than the others.
+            for _ in 0..left.min(4) {
+                for (lane, place) in places.iter_mut().enumerate() {
+                    let step = nodes[*place as usize];
+                    *place = step.next.wrapping_add(u32::from(key(lane, step.slot as usize) >= step.below));
+                }
+            }
+            left = left.saturating_sub(4);
+            if *places == before {
+                return;
+            }
+        }
+    }
+
+    fn add_leaf(&self, place: u32, sums: &mut [f32]) {
+        let (first, end) = self.leaves[self.nodes[place as usize].leaf as usize];
+        for (target, weight) in &self.weights[first as usize..end as usize] {
+            sums[*target] += weight;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_the_order_of_numbers() {
+        let numbers =
+            [f32::NEG_INFINITY, f32::MIN, -1.0, -f32::MIN_POSITIVE, -f32::from_bits(1), 0.0, f32::from_bits(1)];
+        let numbers = numbers.into_iter().chain([f32::MIN_POSITIVE, 1.0, f32::MAX, f32::INFINITY]);
+        let keys: Vec<_> = numbers.map(key).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        assert!(NAN[0] < keys[0] && keys[keys.len() - 1] < NAN[1]);
+        assert_eq!(key(-0.0), key(0.0));
+    }
+}

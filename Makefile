@@ -15,7 +15,7 @@ ORT_LIBRARY = $(or $(LATENCY_ORT_DYLIB_PATH),$(firstword $(wildcard $(CURDIR)/$(
 
 .PHONY: help
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.onnxruntime .env ## Serve the bundled model on http://localhost:5000 (installs what it needs)
@@ -29,10 +29,15 @@ test: test-setup ## Run all tests of all languages, with counts
 .PHONY: test-rust test-python test-node
 test-rust: $(VENV)/.onnxruntime ## Run the Rust tests, and an app that uses the packaged crate
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" PROFILE=$(PROFILE) $(BIN)/python .ci/test.py rust outside-app
-test-python: wheel ## Run the Python tests
-	$(BIN)/python .ci/test.py python
+test-python: wheel target/coverage/pinned.txt ## Run the Python tests, with coverage
+	PYTHONPATH="$(CURDIR)/target/coverage" COVERAGE_FILE="$(CURDIR)/target/python.coverage" $(BIN)/python .ci/test.py python
 test-node: addon $(VENV)/.onnxruntime ## Run the Node.js tests
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python .ci/test.py node
+
+TESTS ?=
+.PHONY: test-server
+test-server: $(VENV)/.onnxruntime ## Run the server's tests over HTTP (TESTS=page: those whose name has the word)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo test --locked -p latency-server --profile $(PROFILE) --test http -- $(TESTS)
 
 .PHONY: test-setup
 test-setup: wheel addon
@@ -105,6 +110,15 @@ monitoring-live: wheel target/monitoring/pinned.txt monitoring/grafana/node_modu
 	PYTHONPATH="$(CURDIR)/target/monitoring" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python monitoring/check live \
 	    target/$(PROFILE)/latency-server
 
+.PHONY: openapi
+openapi: .ci/node/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Check the OpenAPI document that the server gives
+	cargo build --locked -p latency-server --profile $(PROFILE)
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python .ci/own/openapi.py target/$(PROFILE)/latency-server
+
+.PHONY: node-versions
+node-versions: addon $(VENV)/.onnxruntime ## Run the tests of the addon on every Node.js that it is for
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/node-versions
+
 .PHONY: browser
 browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Open every page of the server in Chromium: scripts, axe-core (LATENCY_SCREENSHOTS: a folder for pictures)
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { echo "Chromium is missing: install it (Debian: apt-get install chromium), or name it in CHROMIUM"; exit 1; }
@@ -164,25 +178,43 @@ bench-node: latency-node/node_modules/.package-lock.json $(VENV)/.onnxruntime ##
 	cd latency-node && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" \
 	    NAPI_RS_NATIVE_LIBRARY_PATH="$$(ls -t "$(CURDIR)"/target/pack/addon/*/latency.*.node | head -n 1)" node benches/run.mjs
 
-.PHONY: lint
-lint: $(VENV)/.dev ## Check formatting, lints and types of all languages
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked --profile $(PROFILE) -- -D warnings
-	cd latency-core/fuzz && cargo fmt --check
+# All checks stand in one list, .ci/checks/table.py; each run leaves ci_results/<time>/.
+CHECKS = PYTHONPATH="$(CURDIR)/.ci" $(BIN)/python -m checks
+.PHONY: ci ci-full ci-list ci-setup ci-watch lint
+ci: ci-tools ## Run every check but the slow ones, and keep what came of them in ci_results/
+	$(CHECKS) run
+ci-full: ci-tools target/deny/bin/cargo-deny ## Run every check, and the slow proofs: a fresh clone, the models trained again
+	$(CHECKS) run --tier full
+ci-list: $(VENV)/bin/python ## List the checks: `make ci-NAME` runs one
+	$(CHECKS) list
+ci-watch: ci-tools ## Run what a change can affect, as soon as a file is saved, until Ctrl-C
+	@PYTHONPATH="$(CURDIR)/.ci:$(CURDIR)/target/checks" exec $(BIN)/python -m checks watch
+ci-setup: ci-tools ## Install what the checks need, and say what is missing
+	$(CHECKS) setup
+lint: ci-tools ## Check formatting, lints and types of all languages
+	$(CHECKS) run fmt ruff mypy eslint tsc shellcheck clippy doc
+ci-%: ci-tools
+	$(CHECKS) run $*
+
+.PHONY: ci-tools
+ci-tools: $(VENV)/.dev target/checks/pinned.txt .ci/node/node_modules/.package-lock.json latency-node/node_modules/.package-lock.json
+target/deny/bin/cargo-deny:
+	cargo install --quiet --locked --version 0.20.2 --root target/deny --target-dir target/deny/build cargo-deny
+	rm -rf target/deny/build
+
+.PHONY: advisories
+advisories: ci-tools target/audit/pinned.txt ## Ask for known holes in Python and npm packages, where that can be reached
+	$(BIN)/python .ci/own/advisories.py
+
+.PHONY: doc
+doc: ## Build the pages of latency-core with every set of features, warnings denied
 	for features in "" --no-default-features --all-features; do \
 	    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --profile $(PROFILE) -p latency-core $$features; done
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	cd latency-py && ../$(BIN)/mypy
 
-.PHONY: ci-full
-ci-full: lint features test spark fuzz loom linked oldest valgrind memory proxy clients hostile registry monitoring monitoring-live browser bench ## Run every check, and the slow proofs: a fresh clone, the models trained again
-	$(BIN)/python latency-core/tests/models/make_own.py --check
-	.ci/wheel
-	.ci/addon
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/node-versions
-	.ci/reproducible
-	.ci/fresh-clone
+.PHONY: release-check
+release-check: ci-tools ## Check that a release can be made: one version, changelog, clean tree, packages (TAG=v0.1.0)
+	$(CHECKS) run versions package licences model-sum budgets workflows
+	$(BIN)/python .ci/own/release.py --ready $(TAG)
 
 .PHONY: features
 features: ## Build latency-core with every combination of its cargo features
@@ -194,10 +226,10 @@ fuzz: $(VENV)/.onnxruntime ## Feed hostile input to schemas, rows and names of p
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" .ci/fuzz $(FUZZ_SECONDS)
 
 .PHONY: format
-format: $(VENV)/.dev ## Format all sources
+format: $(VENV)/.dev .ci/node/node_modules/.package-lock.json ## Format all sources
 	cargo fmt --all
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+	$(BIN)/python .ci/own/ruff.py --fix
+	.ci/node/node_modules/.bin/eslint -c .ci/node/eslint.config.mjs --fix latency-node latency-server .ci/node
 
 .PHONY: data
 data: wheel ## Fetch, check and clean the measurements (LATENCY_DATA_MIRROR: a folder that has them)
@@ -291,6 +323,9 @@ latency-server/browser/node_modules/.package-lock.json: latency-server/browser/p
 
 monitoring/grafana/node_modules/.package-lock.json: monitoring/grafana/package-lock.json monitoring/grafana/package.json
 	cd monitoring/grafana && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+.ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json .ci/node/package.json
+	cd .ci/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 # What is not in it yet: the secret of sessions, and Grafana's first password.
 .PHONY: .env

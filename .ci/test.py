@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -35,6 +36,12 @@ def pytest(*options: str) -> Suite:
     )
 
 
+def coverage() -> list[str]:
+    """Options that measure the coverage, where target/coverage is on the path: reported, and never a reason to fail."""
+    there = importlib.util.find_spec("pytest_cov") is not None
+    return ["--cov=latency_predictor", "--cov-report=term:skip-covered"] if there else []
+
+
 def suites() -> dict[str, Suite]:
     """All suites by language."""
     profile = os.environ.get("PROFILE", "ci")
@@ -54,7 +61,7 @@ def suites() -> dict[str, Suite]:
             r"^outside-app: .*?(\d+) skipped",
         ),
         # On all cores; a file's tests share what they have set up, so they stay together.
-        "python": pytest("-n", "auto", "--dist", "loadfile"),
+        "python": pytest("-n", "auto", "--dist", "loadfile", *coverage()),
         "spark": pytest("tests/spark"),
         "node": Suite(
             ["npm", "test", "--silent"],
@@ -71,7 +78,7 @@ def run(name: str, suite: Suite) -> tuple[bool, int, int, int]:
     print(f"\n== {name}: {' '.join(suite.command[:4])}", flush=True)
     started = time.monotonic()
     lines = []
-    with subprocess.Popen(  # noqa: S603  the commands are written above
+    with subprocess.Popen(
         suite.command, cwd=ROOT / suite.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout or ():

@@ -135,7 +135,12 @@ def main() -> None:
     write(folder / "places", places, set(places[::3]))
     words = {"BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE", "LEAF", "SUM", "NONE"}
     names = set(re.findall(r'b"(\w+)"', (ROOT / "latency-core/src/engine/onnx.rs").read_text()))
-    files = [trees(0, 2, 1, "LEAF"), trees(2, 3, 3, "BRANCH_LT"), trees(3, 2, 2, "BRANCH_GTE"), trees(9, 1, 4, "BRANCH_LEQ")]
+    files = [
+        trees(0, 2, 1, "LEAF"),
+        trees(2, 3, 3, "BRANCH_LT"),
+        trees(3, 2, 2, "BRANCH_GTE"),
+        trees(9, 1, 4, "BRANCH_LEQ"),
+    ]
     write(folder / "trees", files, words | names)
 
 

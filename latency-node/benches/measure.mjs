@@ -57,7 +57,7 @@ function waited() {
 
 /** The time, and how much of it the main thread has waited for a core, ms. */
 export function clocks() {
-  for (let before = waited(); ; ) {
+  for (let before = waited(); ;) {
     const time = performance.now()
     const after = waited()
     // Else it lost its core between the two.

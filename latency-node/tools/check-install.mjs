@@ -78,7 +78,7 @@ async function run(folder, command, ...args) {
     const { stdout } = await promisify(execFile)(command, args, { cwd: folder, env, maxBuffer: 1 << 28, shell: process.platform === 'win32' })
     return stdout
   } catch (error) {
-    throw new Error(`${command} ${args.join(' ')} in ${folder}:\n${error.stdout}\n${error.stderr}`)
+    throw new Error(`${command} ${args.join(' ')} in ${folder}:\n${error.stdout}\n${error.stderr}`, { cause: error })
   }
 }
 

@@ -66,8 +66,7 @@ test('an answer that comes late does not open the list of a field that was left'
 test('two clicks on the map are a path', async () => {
   const page = await visit('/')
   const map = page.locator('[data-map]')
-  const { x, y, width, height } = await map.boundingBox()
-  const click = (lat, lon) => page.mouse.click(x + ((lon + 180) / 360) * width, y + ((85 - lat) / 150) * height)
+  const { width, height } = await map.boundingBox()
   await map.scrollIntoViewIfNeeded()
   const box = await map.boundingBox()
   assert.deepEqual([box.width, box.height], [width, height])

@@ -24,10 +24,12 @@ COPY latency-core/Cargo.toml latency-core/
 COPY latency-node/Cargo.toml latency-node/
 COPY latency-py/Cargo.toml latency-py/
 COPY latency-server/Cargo.toml latency-server/
-RUN for crate in core node py server; do mkdir latency-$crate/src && touch latency-$crate/src/lib.rs; done \
- && mkdir latency-core/benches latency-core/examples latency-core/tests latency-server/benches \
- && touch latency-core/benches/overhead.rs latency-core/tests/runtime_exit.rs latency-server/benches/recording.rs \
- && for example in single batch rank_regions timeout custom_library; do touch latency-core/examples/$example.rs; done \
+RUN for crate in core node py server; do \
+        mkdir latency-$crate/src && touch latency-$crate/src/lib.rs; \
+        awk -F '"' '/^\[/ { kind = "" } /^\[\[bench/ { kind = "benches" } /^\[\[example/ { kind = "examples" } \
+                    /^\[\[test/ { kind = "tests" } kind != "" && /^name/ { print kind "/" $2 ".rs" }' latency-$crate/Cargo.toml \
+        | while read -r file; do mkdir -p "latency-$crate/${file%/*}" && touch "latency-$crate/$file"; done; \
+    done \
  && echo 'fn main() {}' > latency-server/src/main.rs \
  && cargo build --release --locked -p latency-server
 

@@ -92,8 +92,6 @@ CHECKS = (
           (*CORE, *SERVER, ".ci/node/redocly.yaml", "!latency-server/src/page/*"), ("cargo", "node-tools")),
     Check("browser", EVERYDAY, "every page in Chromium: scripts, and accessibility by axe-core", "make browser",
           (*PAGES, "latency-server/browser/*"), ("cargo", "node", "chromium")),
-    Check("fuzz", EVERYDAY, "hostile schemas, rows and names of places", "make fuzz",
-          ("latency-core/fuzz/*", ".ci/fuzz"), ("cargo",)),
     # Parts of test-rust, for the watcher.
     Check("pages", PART, "the server's page tests, a part of test-rust", "make test-server TESTS=page",
           (*PAGES, "latency-server/tests/http/page.rs"), ("cargo", "environment")),
@@ -107,6 +105,8 @@ CHECKS = (
           "make advisories", (".ci/*.txt", "*package-lock.json"), ("environment", "node")),
     Check("plant", FULL, "planted faults: each is caught by its check, which passes without it", f"{PYTHON} .ci/plant",
           (".ci/*",), ("environment", "tools", "node-tools")),
+    Check("fuzz", FULL, "hostile schemas, rows and names of places", "make fuzz",
+          ("latency-core/fuzz/*", ".ci/fuzz"), ("cargo",)),
     Check("spark", FULL, "the tests on Apache Spark", "make spark", ("latency-py/*",), ("cargo", "java")),
     Check("loom", FULL, "every order of the session pool's threads", "make loom", CORE, ("cargo",)),
     Check("linked", FULL, "the core linked to ONNX Runtime", "make linked", CORE, ("cargo",)),

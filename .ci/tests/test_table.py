@@ -55,7 +55,7 @@ def test_scripts_that_checks_name_exist() -> None:
         ),
         ("latency-node/lib/batch.js", {"eslint", "test-node"}),
         ("latency-py/python/latency_predictor/table.py", {"ruff", "mypy", "test-python"}),
-        ("latency-core/fuzz/src/lib.rs", {"fmt", "clippy", "fuzz"}),
+        ("latency-core/fuzz/src/lib.rs", {"fmt", "clippy"}),
         ("monitoring/prometheus/rules.yml", {"monitoring"}),
         (".github/workflows/ci.yml", {"workflows"}),
         ("latency-server/deploy/kubernetes/service.yaml", {"kubernetes"}),

@@ -48,9 +48,9 @@ FROM ${DEBIAN_IMAGE} AS root
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends ca-certificates libstdc++6 >/dev/null \
  && rm -rf /var/lib/apt/lists/*
-COPY --from=onnxruntime /onnxruntime /root/opt/latency
-COPY --from=server /build/target/release/latency-server /root/opt/latency/
-WORKDIR /root
+COPY --from=onnxruntime /onnxruntime /image/opt/latency
+COPY --from=server /build/target/release/latency-server /image/opt/latency/
+WORKDIR /image
 RUN mkdir -p data etc/ssl/certs tmp var/lib/dpkg/status.d && chown 10001:10001 data && chmod 1777 tmp \
  && cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ \
  && echo 'latency:x:10001:10001::/data:/nonexistent' > etc/passwd && echo 'latency:x:10001:' > etc/group \
@@ -66,7 +66,7 @@ RUN mkdir -p data etc/ssl/certs tmp var/lib/dpkg/status.d && chown 10001:10001 d
 
 # --- The image of the server: no shell, no package manager, no Python.
 FROM scratch AS app
-COPY --from=root /root /
+COPY --from=root /image /
 ENV PATH=/opt/latency \
     HOME=/data \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
@@ -77,7 +77,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 5000
-# As long as drain and grace of the server take together, and longer: `docker stop -t 20`.
+# It drains and finishes what it has begun: `docker stop -t 20`.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["latency-server", "health"]
 ENTRYPOINT ["/opt/latency/latency-server"]

@@ -350,7 +350,7 @@ docker-build: ## Build the server's image (DOCKER_USERNAME=name), and say how la
 
 .PHONY: docker-run
 docker-run: .env ## Run that image on http://localhost:5000 (LATENCY_PORT), confined
-	SECRET_KEY="$$(sed -n 's/^SECRET_KEY=//p' .env | tail -n 1)" docker run --rm --name latency-predictor --init=false \
+	SECRET_KEY="$$(sed -n 's/^SECRET_KEY=//p' .env | tail -n 1)" docker run --rm --name latency-predictor \
 	    --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 20 -e SECRET_KEY \
 	    -p 127.0.0.1:$(or $(LATENCY_PORT),5000):5000 $(IMAGE):latest
 

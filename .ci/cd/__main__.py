@@ -38,8 +38,8 @@ def step(
         report.add(name, "planned", 0.0, said)
         print(f"  would    {name}: {said}", flush=True)
         return True
-    # A tree can change between two runs, and whoever takes a run up again wants to know that the models are well now.
-    if settings.resume and report.is_done(name) and name != "verify":
+    # What changes nothing is looked at again: between two runs the tree can change, and so can the models.
+    if settings.resume and report.is_done(name) and plan is not None:
         print(f"  before   {name}", flush=True)
         return True
     print(f"  ...      {name}", end="\r", flush=True)

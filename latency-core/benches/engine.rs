@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use latency_core::{Endpoint, Engine, NativeModel, Path, Predictor};
 use ort::environment::Environment;
@@ -17,8 +17,10 @@ use ort::value::TensorRef;
 mod forest;
 #[path = "../tests/common/onnx.rs"]
 mod onnx;
+mod turns;
 
 use forest::{Forest, Random, Shape};
+use turns::{median, take_turns};
 
 /// Time for each line of the tables.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -72,19 +74,22 @@ fn main() {
         builder.build().expect("the bundled model loads")
     };
     let (reference, native) = (built(Engine::OnnxRuntime), built(Engine::Native));
-    let paths: Vec<_> = (0..1000).map(|_| path(&mut random)).collect();
-    let ask = |predictor: &Predictor, at: &Cell<usize>| {
-        for _ in 0..100 {
-            at.set((at.get() + 1) % paths.len());
-            black_box(predictor.predict(&paths[at.get()]).expect("the path is valid"));
-        }
-    };
-    let (a, b) = (Cell::new(0), Cell::new(0));
-    let turns = take_turns(patience, || ask(&reference, &a), || ask(&native, &b));
-    let [reference_us, native_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times) / 100.0);
     println!("\n| bundled model | ONNX Runtime, µs | native, µs | ONNX Runtime / native |");
     println!("| --- | ---: | ---: | ---: |");
-    println!("| `predict(&path)`, whole | {reference_us:.2} | {native_us:.2} | {:.2} |", 1.0 / turns.ratio());
+    let anywhere: Vec<_> = (0..1000).map(|_| path(&mut random)).collect();
+    for (between, paths) in [("random positions", anywhere), ("cities", between_cities())] {
+        let ask = |predictor: &Predictor, at: &Cell<usize>| {
+            for _ in 0..100 {
+                at.set((at.get() + 1) % paths.len());
+                black_box(predictor.predict(&paths[at.get()]).expect("the path is valid"));
+            }
+        };
+        let (a, b) = (Cell::new(0), Cell::new(0));
+        let turns = take_turns(patience, || ask(&reference, &a), || ask(&native, &b));
+        let [reference_us, native_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times) / 100.0);
+        let title = format!("`predict(&path)`, whole, between {between}");
+        println!("| {title} | {reference_us:.2} | {native_us:.2} | {:.2} |", 1.0 / turns.ratio());
+    }
     let load = |engine| drop(black_box(built(engine)));
     let turns = take_turns(patience, || load(Engine::OnnxRuntime), || load(Engine::Native));
     let [reference_us, native_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times));
@@ -141,6 +146,13 @@ fn path(random: &mut Random) -> Path {
     Path::new(end(), end())
 }
 
+fn between_cities() -> Vec<Path> {
+    let cities =
+        ["London", "Tokyo", "Frankfurt", "New York", "Sydney", "Mumbai", "Sao Paulo", "Singapore", "Madrid", "Toronto"];
+    let pairs = cities.iter().flat_map(|src| cities.iter().map(move |dst| (src, dst)));
+    pairs.map(|(src, dst)| Path::between(src, dst).expect("the cities are known")).collect()
+}
+
 fn session(environment: &Environment, model: &[u8]) -> Session {
     Session::builder(environment)
         .and_then(|builder| Ok(builder.with_intra_threads(1)?.with_inter_threads(1)?))
@@ -154,41 +166,4 @@ fn run(session: &mut Session, matrix: &[f32], rows: usize, columns: usize) {
     let outputs = session.run([input.into()]).expect("the model runs");
     let (_, margins) = outputs[0].try_extract_tensor::<f32>().expect("the output is a matrix");
     black_box(margins[0]);
-}
-
-/// Seconds per call, turn by turn.
-struct Turns {
-    first: Vec<f64>,
-    second: Vec<f64>,
-}
-
-impl Turns {
-    /// Second over first: the median over all turns.
-    fn ratio(&self) -> f64 {
-        median(&self.first.iter().zip(&self.second).map(|(first, second)| second / first).collect::<Vec<_>>())
-    }
-}
-
-fn take_turns(patience: Duration, mut first: impl FnMut(), mut second: impl FnMut()) -> Turns {
-    let mut turns = Turns { first: Vec::new(), second: Vec::new() };
-    let time = |work: &mut dyn FnMut()| {
-        let started = Instant::now();
-        work();
-        started.elapsed().as_secs_f64()
-    };
-    // Caches and tables fill.
-    time(&mut first);
-    time(&mut second);
-    let started = Instant::now();
-    while turns.first.len() < 3 || started.elapsed() < patience {
-        turns.first.push(time(&mut first));
-        turns.second.push(time(&mut second));
-    }
-    turns
-}
-
-fn median(times: &[f64]) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -7,13 +7,17 @@
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use latency_core::{Access, Batch, Column, Endpoint, Path, Predictor, Row};
 use ndarray::Array2;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
+
+mod turns;
+
+use turns::{median, take_turns};
 
 const ROWS: [usize; 4] = [1, 32, 1024, 65_536];
 /// Time for each line of the tables.
@@ -173,41 +177,4 @@ fn in_two_threads_mut(a: &mut Session, b: &mut Session, work: &(dyn Fn(&mut Sess
             });
         }
     });
-}
-
-/// Seconds per call, turn by turn.
-struct Turns {
-    first: Vec<f64>,
-    second: Vec<f64>,
-}
-
-impl Turns {
-    /// Second over first: the median over all turns.
-    fn ratio(&self) -> f64 {
-        median(&self.first.iter().zip(&self.second).map(|(first, second)| second / first).collect::<Vec<_>>())
-    }
-}
-
-fn take_turns(patience: Duration, mut first: impl FnMut(), mut second: impl FnMut()) -> Turns {
-    let mut turns = Turns { first: Vec::new(), second: Vec::new() };
-    let time = |work: &mut dyn FnMut()| {
-        let started = Instant::now();
-        work();
-        started.elapsed().as_secs_f64()
-    };
-    // Caches and tables fill.
-    time(&mut first);
-    time(&mut second);
-    let started = Instant::now();
-    while turns.first.len() < 3 || started.elapsed() < patience {
-        turns.first.push(time(&mut first));
-        turns.second.push(time(&mut second));
-    }
-    turns
-}
-
-fn median(times: &[f64]) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -444,11 +444,20 @@ pub(crate) fn text(text: &str) -> String {
 
 /// A number, with an exponent where it would have endless zeros.
 pub(crate) fn number(number: f64) -> String {
-    let size = number.abs();
-    if size.is_finite() && size != 0.0 && !(1e-6..1e16).contains(&size) {
-        format!("{number:e}")
-    } else {
-        number.to_string()
+    Shown(number).to_string()
+}
+
+/// The same within other words.
+pub(crate) struct Shown(pub f64);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.0.abs();
+        if size.is_finite() && size != 0.0 && !(1e-6..1e16).contains(&size) {
+            fmt::LowerExp::fmt(&self.0, f)
+        } else {
+            fmt::Display::fmt(&self.0, f)
+        }
     }
 }
 

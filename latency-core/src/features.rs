@@ -322,6 +322,10 @@ fn fastest_ways_ms(cables: &Cables, hubs: usize) -> Vec<f64> {
         onward.extend_from_slice(&ways[over * hubs..(over + 1) * hubs]);
         for ways in ways.chunks_exact_mut(hubs) {
             let there = ways[over];
+            // Nothing leads there yet, and nothing gets shorter over it.
+            if there == f64::INFINITY {
+                continue;
+            }
             for (way, onward) in ways.iter_mut().zip(&onward) {
                 *way = if there + onward < *way { there + onward } else { *way };
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::encode::{EncodedRows, category_index};
-use crate::error::{list, number};
+use crate::error::{Shown, list, number};
 use crate::schema::{FieldKind, Schema, SeenPairs, SeenRegions};
 
 /// Something to know about a prediction.
@@ -260,8 +260,11 @@ impl NotePlan {
     pub fn note_one(&self, schema: &Schema, row: &[f64], distance_km: Option<f64>) -> (Vec<Warning>, Vec<Arc<str>>) {
         let mut warnings = Vec::new();
         self.warn(schema, row, distance_km, |warning| warnings.push(warning));
-        let missing = self.optional.iter().zip(&*self.optional_names).filter(|(field, _)| row[**field].is_nan());
-        (warnings, missing.map(|(_, name)| Arc::clone(name)).collect())
+        // Most rows leave most of them out: room for all is one allocation.
+        let mut missing = Vec::with_capacity(self.optional.len());
+        let fields = self.optional.iter().zip(&*self.optional_names).filter(|(field, _)| row[**field].is_nan());
+        missing.extend(fields.map(|(_, name)| Arc::clone(name)));
+        (warnings, missing)
     }
 
     fn warn(&self, schema: &Schema, row: &[f64], distance_km: Option<f64>, mut take: impl FnMut(Warning)) {
@@ -348,7 +351,7 @@ fn field_warning(schema: &Schema, field: usize, value: f64) -> Warning {
     let field = &schema.fields[field];
     let (found, seen) = match &field.kind {
         FieldKind::Number { seen, .. } => {
-            (number(value), seen.map_or_else(String::new, |[low, high]| format!("{} to {}", number(low), number(high))))
+            (number(value), seen.map_or_else(String::new, |[low, high]| format!("{} to {}", Shown(low), Shown(high))))
         }
         FieldKind::Category { categories, seen } => (
             category_index(value).and_then(|index| categories.get(index)).cloned().unwrap_or_default(),
@@ -367,10 +370,10 @@ fn region_warning(end: &str, lat: f64, lon: f64, within_km: f64) -> Warning {
         code: WarningCode::OutOfRange,
         field: end.to_owned(),
         message: format!(
-            "found {},{}; training saw no place within about {within_km:.0} km of it: the prediction is an \
-             extrapolation",
-            number(lat),
-            number(lon)
+            "found {},{}; training saw no place within about {} km of it: the prediction is an extrapolation",
+            Shown(lat),
+            Shown(lon),
+            whole(within_km)
         ),
     }
 }
@@ -402,7 +405,15 @@ fn distance_warning(distance: f64, low: f64, high: f64) -> Warning {
         code: WarningCode::OutOfRange,
         field: "distance_km".to_owned(),
         message: format!(
-            "found {distance:.0} km; training saw {low:.0} to {high:.0} km: the prediction is an extrapolation"
+            "found {} km; training saw {} to {} km: the prediction is an extrapolation",
+            whole(distance),
+            whole(low),
+            whole(high)
         ),
     }
+}
+
+/// Whole kilometres, as an integer, which is written faster than a float.
+fn whole(km: f64) -> i64 {
+    km.round_ties_even() as i64
 }

@@ -86,7 +86,7 @@ pub(super) struct Split {
 
 impl Split {
     /// For a branch that was added to make the tree complete: both ways lead to the same leaf.
-    const EITHER: Self = Self { slot: 0, below: HIGHEST };
+    pub const EITHER: Self = Self { slot: 0, below: HIGHEST };
 }
 
 impl Ranker {

@@ -122,11 +122,17 @@ pub(super) fn push_floats(value: Value<'_>, list: &mut Vec<f32>) -> Result<(), M
 /// Seven bits a byte, the lowest first.
 #[inline]
 fn varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
-    if let [byte @ 0..128, rest @ ..] = *bytes {
-        *bytes = rest;
-        return Ok(u64::from(*byte));
+    match *bytes {
+        [byte @ 0..128, rest @ ..] => {
+            *bytes = rest;
+            Ok(u64::from(*byte))
+        }
+        [low, high @ 0..128, rest @ ..] => {
+            *bytes = rest;
+            Ok(u64::from(low & 127) | u64::from(*high) << 7)
+        }
+        _ => long_varint(bytes),
     }
-    long_varint(bytes)
 }
 
 fn long_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {

@@ -11,7 +11,7 @@
 mod batch;
 mod single;
 
-use super::packed::{Group, HIGHEST, MOST_DEPTH, MOST_SLOTS, MOST_TREES, Segment};
+use super::packed::{Group, HIGHEST, MOST_DEPTH, MOST_SLOTS, MOST_TREES, Segment, Split};
 use super::portable;
 
 /// One vector.
@@ -40,16 +40,32 @@ struct WideGroup {
     lanes: Vec<Bytes>,
     /// The trees in their order, as sums of single rows need them.
     summands: Vec<Summand>,
+    stretches: Vec<Stretch>,
+    /// The lowest branches of each tree, from left to right.
+    forks: Vec<Fork>,
 }
 
 /// Where a tree's leaf is.
 #[derive(Debug, Clone, Copy)]
 struct Summand {
-    /// Where its leaves begin.
-    leaves: u32,
-    /// Where the number of the leaf is: 32 times the bundle, and the tree's lane.
-    place: u16,
-    target: u16,
+    /// Where its forks begin.
+    forks: u32,
+    /// Where the number of the fork is: 32 times the bundle, and the tree's lane.
+    place: u32,
+}
+
+/// Summands of one target that follow one another.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    end: usize,
+    target: usize,
+}
+
+/// A branch that leads to two leaves.
+#[derive(Debug, Clone, Copy)]
+struct Fork {
+    leaves: [f32; 2],
+    split: Split,
 }
 
 /// A branch for 32 rows.
@@ -68,7 +84,8 @@ struct Plane([u8; 16]);
 /// Up to 32 trees of one depth.
 #[derive(Debug, Clone, Copy)]
 struct Bundle {
-    depth: usize,
+    /// Levels of branches above the forks.
+    levels: usize,
     /// Where its lanes begin.
     lanes: usize,
     /// The trees before this one need no later bundle.
@@ -152,20 +169,32 @@ impl WideGroup {
             first_planes: Vec::with_capacity(group.trees.len()),
             bundles: Vec::new(),
             lanes: Vec::new(),
-            summands: group
-                .trees
-                .iter()
-                .map(|tree| Summand { leaves: tree.leaves as u32, place: 0, target: tree.target as u16 })
-                .collect(),
+            summands: Vec::with_capacity(group.trees.len()),
+            stretches: Vec::new(),
+            forks: Vec::with_capacity(group.leaves.len() / 2),
         };
         wide.splits.extend(group.splits.iter().map(|split| WideSplit {
             below: u32::from(split.below ^ SIGN) * 0x0101_0101,
             slot: u32::from(split.slot),
         }));
         for tree in &group.trees {
+            let leaves = &group.leaves[tree.leaves..][..1 << tree.depth];
             wide.first_planes.push(wide.planes.len());
             if tree.depth <= MOST_PLANE_DEPTH {
-                wide.push_planes(&group.leaves[tree.leaves..][..1 << tree.depth]);
+                wide.push_planes(leaves);
+            }
+            wide.summands.push(Summand { forks: wide.forks.len() as u32, place: 0 });
+            let splits = &group.splits[tree.splits..][..leaves.len() - 1];
+            match leaves {
+                [only] => wide.forks.push(Fork { leaves: [*only; 2], split: Split::EITHER }),
+                _ => wide.forks.extend(
+                    leaves
+                        .as_chunks()
+                        .0
+                        .iter()
+                        .zip(&splits[leaves.len() / 2 - 1..])
+                        .map(|(leaves, split)| Fork { leaves: *leaves, split: *split }),
+                ),
             }
         }
         let of_depth = |depth| (0..group.trees.len()).filter(|index| group.trees[*index].depth == depth).collect();
@@ -177,12 +206,21 @@ impl WideGroup {
             wide.push_bundle(group, trees);
         }
         let last = |summands: &[Summand], bundle: usize| {
-            summands.iter().position(|summand| usize::from(summand.place) / 32 > bundle).unwrap_or(summands.len())
+            summands.iter().position(|summand| summand.place as usize / 32 > bundle).unwrap_or(summands.len())
         };
         for (index, bundle) in wide.bundles.iter_mut().enumerate() {
             bundle.ready = last(&wide.summands, index);
         }
+        for trees in group.trees.chunk_by(|a, b| a.target == b.target) {
+            let before = wide.stretches.last().map_or(0, |stretch| stretch.end);
+            wide.stretches.push(Stretch { end: before + trees.len(), target: trees[0].target });
+        }
         assert!(wide.bundles.len() <= MOST_BUNDLES);
+        assert!(wide.summands.iter().all(|summand| {
+            let place = summand.place as usize;
+            place < 32 * MOST_BUNDLES
+                && fits(summand.forks as usize, 1 << wide.bundles[place / 32].levels, wide.forks.len())
+        }));
         wide
     }
 
@@ -200,9 +238,10 @@ impl WideGroup {
     }
 
     fn push_bundle(&mut self, group: &Group, trees: &[usize]) {
-        let (bundle, depth) = (self.bundles.len(), trees.first().map_or(0, |tree| group.trees[*tree].depth));
-        self.bundles.push(Bundle { depth, lanes: self.lanes.len(), ready: 0 });
-        for place in 0..(1 << depth) - 1 {
+        let depth = trees.first().map_or(0, |tree| group.trees[*tree].depth);
+        let (bundle, levels) = (self.bundles.len(), depth.saturating_sub(1));
+        self.bundles.push(Bundle { levels, lanes: self.lanes.len(), ready: 0 });
+        for place in 0..(1 << levels) - 1 {
             // Lanes without a tree compare something, and nobody looks at what comes out.
             let (mut slots, mut below) = (Bytes([0; 32]), Bytes([HIGHEST ^ SIGN; 32]));
             for (lane, tree) in trees.iter().enumerate() {
@@ -212,7 +251,7 @@ impl WideGroup {
             self.lanes.extend([slots, below]);
         }
         for (lane, tree) in trees.iter().enumerate() {
-            self.summands[*tree].place = (32 * bundle + lane) as u16;
+            self.summands[*tree].place = (32 * bundle + lane) as u32;
         }
     }
 }

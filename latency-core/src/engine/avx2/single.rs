@@ -1,6 +1,7 @@
 //! One row: 32 trees in the lanes of a vector.
 //!
-//! The row's ranks are tables for byte shuffles, 16 in each. The leaves are added afterwards, in the order of the trees.
+//! The row's ranks are tables for byte shuffles, 16 in each. The lowest level has as many branches as all others together:
+//! it is left to the sums, which look at one branch of each tree, in the order of the trees.
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_LE_OQ, _mm_loadu_si128, _mm256_add_epi8, _mm256_blendv_epi8, _mm256_broadcastsi128_si256,
@@ -9,8 +10,8 @@ use std::arch::x86_64::{
     _mm256_xor_si256,
 };
 
-use super::super::packed::{self, BLOCK, Group};
-use super::{Bytes, MOST_BUNDLES, NUMBERS, SIGN, WideGroup, leaf_numbers, leaf_numbers_of};
+use super::super::packed::{self, BLOCK, Group, Split};
+use super::{Bytes, MOST_BUNDLES, NUMBERS, SIGN, Stretch, WideGroup, leaf_numbers, leaf_numbers_of};
 
 /// Ranks of a row that shuffles find; with more, walking the trees is as quick.
 pub(super) const MOST_SLOTS: usize = 64;
@@ -33,9 +34,9 @@ pub(super) fn add_row(group: &Group, wide: &WideGroup, row: &[f32], sums: &mut [
     };
     let tables = [table(0), table(16), table(32), table(48)];
     match group.slots {
-        0..=16 => add_trees::<1>(group, wide, tables, sums),
-        17..=32 => add_trees::<2>(group, wide, tables, sums),
-        _ => add_trees::<4>(group, wide, tables, sums),
+        0..=16 => add_trees::<1>(wide, &ranks, tables, sums),
+        17..=32 => add_trees::<2>(wide, &ranks, tables, sums),
+        _ => add_trees::<4>(wide, &ranks, tables, sums),
     }
 }
 
@@ -60,32 +61,47 @@ fn load(bytes: &Bytes) -> __m256i {
 /// Finds each tree's leaf by `TABLES` tables of 16 ranks, and adds the leaves in the order of the trees: as soon as they
 /// are known, so that the sums, which wait for one another, are made beside the search in the next bundle.
 #[target_feature(enable = "avx2")]
-fn add_trees<const TABLES: usize>(group: &Group, wide: &WideGroup, tables: [__m256i; 4], sums: &mut [f32]) {
+fn add_trees<const TABLES: usize>(
+    wide: &WideGroup,
+    ranks: &[u8; packed::MOST_SLOTS],
+    tables: [__m256i; 4],
+    sums: &mut [f32],
+) {
     let mut numbers = Numbers([0; 32 * MOST_BUNDLES]);
-    let (mut added, mut target) = (0, usize::from(wide.summands[0].target));
-    let mut sum = sums[target];
+    let (mut added, mut stretches) = (0, wide.stretches.iter());
+    let mut stretch = stretches.next();
     for (index, bundle) in wide.bundles.iter().enumerate() {
-        let lanes = wide.lanes[bundle.lanes..][..2 * ((1 << bundle.depth) - 1)].as_ptr();
+        let lanes = wide.lanes[bundle.lanes..][..2 * ((1 << bundle.levels) - 1)].as_ptr();
         let decide = |place: usize| {
-            // SAFETY: a bundle's lanes are two for each branch of its depth, as was just looked at.
+            // SAFETY: a bundle's lanes are two for each branch of its levels, as was just looked at.
             let (slots, below) = unsafe { (load(&*lanes.add(2 * place)), load(&*lanes.add(2 * place + 1))) };
             _mm256_cmpgt_epi8(below, pick::<TABLES>(tables, slots))
         };
-        let found = leaf_numbers_of!(bundle.depth, decide);
+        let found = leaf_numbers_of!(bundle.levels, decide);
         // SAFETY: these are 32 bytes.
         unsafe { _mm256_storeu_si256(numbers.0[32 * index..][..32].as_mut_ptr().cast(), found) }
-        for summand in &wide.summands[added..bundle.ready] {
-            // As long as the target stays the same, its sum stays in a register.
-            if usize::from(summand.target) != target {
-                sums[target] = sum;
-                target = usize::from(summand.target);
-                sum = sums[target];
+        while let Some(Stretch { end, target }) = stretch
+            && added < bundle.ready
+        {
+            let ready = bundle.ready.min(*end);
+            let mut sum = sums[*target];
+            for summand in &wide.summands[added..ready] {
+                // SAFETY: `WideGroup::new` has checked that each place is one of a bundle's, and that as many forks as a
+                // bundle of its levels has numbers are there.
+                let fork = unsafe {
+                    let number = *numbers.0.get_unchecked(summand.place as usize);
+                    wide.forks.get_unchecked(summand.forks as usize + usize::from(number))
+                };
+                let Split { slot, below } = fork.split;
+                sum += fork.leaves[usize::from(ranks[usize::from(slot)] >= below)];
             }
-            sum += group.leaves[summand.leaves as usize + usize::from(numbers.0[usize::from(summand.place)])];
+            sums[*target] = sum;
+            added = ready;
+            if ready == *end {
+                stretch = stretches.next();
+            }
         }
-        added = bundle.ready;
     }
-    sums[target] = sum;
 }
 
 /// The numbers of the leaves of all bundles.

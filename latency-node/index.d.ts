@@ -274,11 +274,17 @@ export interface Judgement extends Prediction {
   message: string
 }
 
+/** What evaluates the trees of a model. */
+export type Engine = 'onnxruntime' | 'native'
+
 /** How to load a model. */
 export interface LoadOptions {
+  /** What evaluates the trees, both to the same bits: ONNX Runtime, the default unless `LATENCY_ENGINE` says otherwise, or
+   *  this package's own code, which is faster and needs no library. */
+  engine?: Engine | null | undefined
   /** Absolute path of the ONNX Runtime library. It wins over `LATENCY_ORT_DYLIB_PATH` and `ORT_DYLIB_PATH`. */
   library?: string | null | undefined
-  /** How many calls can run at the same time; default: one per core. */
+  /** How many calls can run at the same time; default: one per core. The native engine has no limit. */
   sessions?: number | null | undefined
   /** Threads inside one call; default 1. With more, results may differ in their last bits. */
   threads?: number | null | undefined
@@ -290,8 +296,7 @@ export interface ModelInfo {
   name: string
   /** The first 12 hex digits of the file's SHA-256. */
   version: string
-  /** What evaluates the trees. */
-  engine: string
+  engine: Engine
   /** SHA-256 of the model file, hex. */
   sha256: string
   /** Size of the model file, bytes. */

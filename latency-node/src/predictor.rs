@@ -132,7 +132,11 @@ impl Loading {
             Value::Object(options) => {
                 for (name, value) in entries(&options)? {
                     builder = match (name.as_str(), value) {
-                        ("library" | "sessions" | "threads", Value::Null) => builder,
+                        ("engine" | "library" | "sessions" | "threads", Value::Null) => builder,
+                        ("engine", Value::Text(word)) => {
+                            builder.engine(word.parse().map_err(|error: Error| error.with_field(name))?)
+                        }
+                        ("engine", other) => return Err(Failure::found(name, &other, "onnxruntime, native")),
                         ("library", Value::Text(path)) => builder.library(path),
                         ("library", other) => {
                             return Err(Failure::found(name, &other, "the absolute path of the library's file"));
@@ -143,7 +147,7 @@ impl Loading {
                         }
                         ("threads", value) => builder.threads(value.count(&name, MOST)?),
                         _ => {
-                            let message = "unknown option; allowed: library, sessions, threads";
+                            let message = "unknown option; allowed: engine, library, sessions, threads";
                             return Err(Error::new(ErrorKind::UnknownField, message).with_field(name).into());
                         }
                     };

@@ -151,6 +151,8 @@ test('bad options are refused', () => {
     }
   }
   for (const value of [1, {}, ['/x'], true]) assert.equal(failure(() => Predictor.bundled({ library: value })).field, 'library')
+  for (const value of [1, {}, [], true, 'xgboost', '']) assert.equal(failure(() => Predictor.bundled({ engine: value })).field, 'engine')
+  assert.match(failure(() => Predictor.bundled({ engine: 'xgboost' })).message, /found "xgboost"; allowed: onnxruntime, native/)
   for (const options of [1, 'x', [], () => {}]) assert.equal(failure(() => Predictor.bundled(options)).field, 'options')
   const error = failure(() => Predictor.bundled({ sesions: 1 }))
   assertError(error, 'UNKNOWN_FIELD')

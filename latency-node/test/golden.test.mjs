@@ -8,7 +8,8 @@ import { Predictor } from 'latency-predictor'
 import { bits, NUMBERS, read } from './help.mjs'
 
 const golden = JSON.parse(read('../../data/golden/paths.json'))
-const predictor = Predictor.bundled()
+const predictor = Predictor.bundled({ engine: 'onnxruntime' })
+const native = Predictor.bundled({ engine: 'native' })
 
 /** `{src_lat: 1}` → `{src: {lat: 1}}`. */
 function nested(flat) {
@@ -37,6 +38,14 @@ test('the golden vectors belong to the bundled model', () => {
 
 test('flat rows give the golden bits', () => {
   golden.rows.forEach((row, index) => assertSame(predictor.predictSync(row), golden.predictions[index], index))
+})
+
+test('the native engine gives the golden bits, alone and in a batch', () => {
+  assert.equal(predictor.modelInfo().engine, 'onnxruntime')
+  assert.equal(native.modelInfo().engine, 'native')
+  golden.rows.forEach((row, index) => assertSame(native.predictSync(row), golden.predictions[index], index))
+  const { p50_ms: found } = native.predictBatchSync(golden.rows)
+  assert.deepEqual(bits(found), bits(golden.predictions.map(({ p50_ms }) => p50_ms)))
 })
 
 test('nested rows give the golden bits', () => {

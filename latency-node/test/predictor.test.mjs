@@ -127,7 +127,7 @@ test('bytes may change after loading', () => {
 })
 
 test('options that are null or undefined are defaults', () => {
-  for (const options of [undefined, null, {}, { library: undefined, sessions: null, threads: undefined }]) {
+  for (const options of [undefined, null, {}, { engine: null, library: undefined, sessions: null, threads: undefined }]) {
     assert.equal(Predictor.load(ownModel, options).modelInfo().name, 'own-model')
   }
 })

@@ -6,6 +6,7 @@ import type {
   BatchOptions,
   Columns,
   End,
+  Engine,
   ErrorCode,
   Judgement,
   LatencyError,
@@ -26,7 +27,7 @@ import type {
   WarningCode,
 } from 'latency-predictor'
 
-const options: LoadOptions = { library: '/opt/libonnxruntime.so', sessions: 2, threads: 1 }
+const options: LoadOptions = { engine: 'native', library: '/opt/libonnxruntime.so', sessions: 2, threads: 1 }
 const predictor: Predictor = Predictor.bundled(options)
 Predictor.bundled()
 Predictor.load('model.onnx')
@@ -83,6 +84,7 @@ const sure: number | undefined = predictor.rank('Lisbon', servers, { budget_ms: 
 const within: number | undefined = byName[0]?.p_within_budget
 const timeout: Timeout = predictor.timeout(row, 0.99)
 const judgement: Judgement = predictor.judge(row, 18)
+const engine: Engine = predictor.modelInfo().engine
 const verdict: Verdict = judgement.verdict
 
 const place: Place = findPlace('Lisbon')
@@ -157,6 +159,6 @@ cloudRegions('oracle')
 place.kind.iata
 
 export {
-  answered, attribution, best, code, codes, distances, explain, faults, floor, iata, later, loaded, maybe, medians, missing,
+  answered, attribution, best, code, codes, distances, engine, explain, faults, floor, iata, later, loaded, maybe, medians, missing,
   notedLater, numbers, places, region, sure, rowCode, timeout, verdict, version, within,
 }

@@ -6,6 +6,7 @@ mod convert;
 mod error;
 mod place;
 mod predictor;
+mod trees;
 
 use pyo3::prelude::*;
 
@@ -16,6 +17,8 @@ mod _core {
     use super::place::Place;
     #[pymodule_export]
     use super::predictor::{Predictor, featurize};
+    #[pymodule_export]
+    use super::trees::Trees;
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use latency_core::{Notes, Row, Schema};
+use latency_core::{Engine, Error, Notes, Row, Schema};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -30,17 +30,22 @@ pub enum Model {
 #[pymethods]
 impl Predictor {
     #[new]
-    #[pyo3(signature = (model=None, *, library=None, library_folder=None, sessions=None, threads=None, golden_rows=true))]
+    #[pyo3(signature = (model=None, *, library=None, library_folder=None, engine=None, sessions=None, threads=None, golden_rows=true))]
     fn new(
         py: Python<'_>,
         model: Option<Model>,
         library: Option<PathBuf>,
         library_folder: Option<PathBuf>,
+        engine: Option<&str>,
         sessions: Option<usize>,
         threads: Option<usize>,
         golden_rows: bool,
     ) -> PyResult<Self> {
         let mut builder = latency_core::Predictor::builder();
+        if let Some(word) = engine {
+            let engine: Engine = word.parse().map_err(|error: Error| error.with_field("engine")).or_raise(py)?;
+            builder = builder.engine(engine);
+        }
         if let Some(sessions) = sessions {
             builder = builder.sessions(sessions);
         }

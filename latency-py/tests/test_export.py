@@ -97,6 +97,43 @@ def test_early_stopping_exports_what_the_booster_predicts() -> None:
     passes_the_gate([stopped[: stopped.best_iteration + 1]])
 
 
+def any_matrix(random: np.random.Generator, rows: int, columns: int) -> Matrix:
+    """Columns of every kind: wide and narrow, of few numbers, denormal, with zeros of both signs, and with holes."""
+    scales = random.choice(np.array([1e-40, 1e-3, 1.0, 1e4, 1e30]), columns)
+    values = random.normal(size=(rows, columns)) * scales
+    few = random.random(columns) < 0.4
+    values[:, few] = random.integers(-2, 3, (rows, few.sum()))
+    values[random.random(values.shape) < 0.05] = -0.0
+    values[random.random(values.shape) < random.choice([0.0, 0.1, 0.5])] = np.nan
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_any_model_gives_the_same_bits(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns = int(random.choice([1, 2, 5, 12, 49, 100]))
+    x = any_matrix(random, 100, columns)
+    target = np.nan_to_num(x[:, 0]) / (1 + np.abs(np.nan_to_num(x[:, 0]))) + random.normal(size=len(x))
+
+    def booster() -> xgboost.Booster:
+        parameters = {
+            "objective": str(random.choice(["reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror"])),
+            "max_depth": int(random.integers(1, 13)),
+            "tree_method": str(random.choice(["hist", "exact", "approx"])),
+            "min_child_weight": 0,
+            "subsample": float(random.choice([0.5, 1.0])),
+            "eta": float(random.choice([0.05, 0.5])),
+            "base_score": float(random.normal()),
+            "nthread": 1,
+            "seed": seed,
+        }
+        rounds = int(random.choice([0, 1, 3, 10, 30]))
+        return xgboost.train(parameters, xgboost.DMatrix(x, target), rounds)
+
+    boosters = [booster() for _ in range(random.integers(1, 6))]
+    parity.check(export.to_bytes(boosters, columns, {}), boosters, any_matrix(random, 40, columns))
+
+
 def test_the_graph_holds_the_trees_and_the_metadata_the_schema() -> None:
     content = export.to_bytes([train(), train(seed=1)], COLUMNS, {"name": "für alle"})
     model = onnx.load_from_string(content)

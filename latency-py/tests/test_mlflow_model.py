@@ -180,12 +180,14 @@ def test_threads_get_the_same_bits(bundled: Any) -> None:
         assert {bits(answer) for answer in pool.map(lambda _: bundled.predict(PLACES), range(40))} == {expected}
 
 
-def test_model_config_takes_sessions_and_threads_alone(bundled_uri: str) -> None:
+def test_model_config_takes_the_options_of_a_predictor_alone(bundled_uri: str) -> None:
     plain, narrow = (mlflow.pyfunc.load_model(bundled_uri, model_config=config) for config in (None, {"sessions": 1}))
-    assert narrow.model_config == {"sessions": 1, "threads": None}
+    assert narrow.model_config == {"engine": None, "sessions": 1, "threads": None}
     assert narrow.get_raw_model() is not plain.get_raw_model()
-    assert bits(narrow.predict(PLACES)) == bits(plain.predict(PLACES))
-    with pytest.raises(InvalidInputError, match="found session; allowed: sessions, threads"):
+    native = mlflow.pyfunc.load_model(bundled_uri, model_config={"engine": "native"})
+    assert native.get_raw_model().model_info["engine"] == "native"
+    assert bits(narrow.predict(PLACES)) == bits(plain.predict(PLACES)) == bits(native.predict(PLACES))
+    with pytest.raises(InvalidInputError, match="found session; allowed: engine, sessions, threads"):
         load_pyfunc("any.onnx", {"session": 1})
 
 

@@ -591,10 +591,16 @@ def test_copies_answer_the_same(tmp_path: Path, predictor: Predictor, radio_mode
     expected = ask(predictor)
     path = tmp_path / "copy.onnx"
     path.write_bytes(_core.Predictor.bundled_model())
-    for original in (predictor, Predictor(path, sessions=1), Predictor(path.read_bytes(), threads=1)):
+    for original in (
+        predictor,
+        Predictor(path, sessions=1),
+        Predictor(path.read_bytes(), threads=1),
+        Predictor(path, engine="native"),
+    ):
         for again in (copy.copy(original), copy.deepcopy(original), pickle.loads(pickle.dumps(original))):  # noqa: S301
             assert again is not original
             assert ask(again) == expected
+            assert again.model_info["engine"] == original.model_info["engine"]
     own = pickle.loads(pickle.dumps(Predictor(radio_model)))  # noqa: S301
     assert own.model_info["name"] == "radio"
 
@@ -622,15 +628,32 @@ def test_worker_processes_answer_the_same(predictor: Predictor, method: str) -> 
         assert pool.map_async(ask_bundled, range(4)).get(timeout=60) == [expected] * 4
 
 
-def test_threads_share_a_predictor(golden: dict[str, Any]) -> None:
-    predictor = Predictor(sessions=2)
+@pytest.mark.parametrize("engine", ["onnxruntime", "native"])
+def test_threads_share_a_predictor(golden: dict[str, Any], engine: lp.predictor.Engine) -> None:
+    predictor = Predictor(engine=engine, sessions=2)
     rows, expected = golden["rows"][:200], golden["predictions"][:200]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda row: numbers(predictor.predict(**row)), rows))
     assert found == expected
 
 
-# ONNX Runtime
+# Engines and ONNX Runtime
+
+
+def test_the_native_engine_gives_the_golden_bits(golden: dict[str, Any], golden_frame: pd.DataFrame) -> None:
+    native = Predictor(engine="native")
+    assert native.model_info["engine"] == "native"
+    assert "on native" in repr(native)
+    assert [numbers(native.predict(**row)) for row in golden["rows"]] == golden["predictions"]
+    assert_golden(native.predict_batch(golden_frame), golden)
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(
+        lp.InvalidInputError, match=r'^engine: found "xgboost"; allowed: onnxruntime, native$'
+    ) as caught:
+        Predictor(engine="xgboost")  # type: ignore[arg-type]
+    assert (caught.value.code, caught.value.field) == ("INVALID_FIELD", "engine")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -680,6 +703,13 @@ def test_without_onnxruntime_the_cure_is_named() -> None:
     done = run(HIDDEN + REPORT)
     assert done.stdout.startswith("RUNTIME_NOT_LOADED True found no ONNX Runtime library"), done
     assert "pip install onnxruntime" in done.stdout
+
+
+def test_the_native_engine_needs_no_onnxruntime() -> None:
+    expected = repr(lp.predict("London", "Tokyo").p50_ms)
+    assert run(HIDDEN + REPORT, LATENCY_ENGINE="native").stdout.strip() == expected
+    code = "import latency_predictor as lp\nprint(lp.Predictor(engine='native').predict('London', 'Tokyo').p50_ms)"
+    assert run(HIDDEN + code).stdout.strip() == expected
 
 
 def test_an_explicit_library_wins(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import assert_type
 
 import latency_predictor as lp
 
-predictor = lp.Predictor("model.onnx", sessions=2)
+predictor = lp.Predictor("model.onnx", engine="native", sessions=2)
 assert_type(predictor.predict("London", lp.Place.find("Tokyo"), src_access="wifi").p50_ms, float)
 assert_type(predictor.rank("London", ["Tokyo", {"lat": 1.0, "lon": 2}], budget_ms=80), list[lp.Ranked])
 assert_type(lp.timeout("London", "Tokyo").timeout_ms, float)
@@ -27,6 +27,7 @@ lp.rank("London", ["Tokyo"], 80)
 lp.Predictor.bundled().predict("London", "Tokyo").p50
 lp.judge("London", "Tokyo")
 lp.Place.find("London").lat = 3
+lp.Predictor(engine="xgboost")
 """
 
 
@@ -48,4 +49,4 @@ def test_users_code_is_checked(tmp_path: Path) -> None:
     assert good.returncode == 0, good.stdout
     bad = mypy("mypy", "--strict", "--cache-dir", tmp_path / "cache", tmp_path / "bad.py")
     wrong = [int(line.split(":")[1]) for line in bad.stdout.splitlines() if ": error:" in line]
-    assert wrong == [4, 5, 6, 7, 8]
+    assert wrong == [4, 5, 6, 7, 8, 9]

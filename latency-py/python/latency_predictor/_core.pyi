@@ -4,7 +4,7 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ERROR_CODES", "Place", "Predictor", "__version__", "featurize"]
+__all__ = ["ERROR_CODES", "Place", "Predictor", "Trees", "__version__", "featurize"]
 
 __version__: str
 ERROR_CODES: list[str]
@@ -54,6 +54,7 @@ class Predictor:
         *,
         library: str | PathLike[str] | None = None,
         library_folder: str | PathLike[str] | None = None,
+        engine: str | None = None,
         sessions: int | None = None,
         threads: int | None = None,
         golden_rows: bool = True,
@@ -72,5 +73,10 @@ class Predictor:
     def model_info_json(self) -> str: ...
     @staticmethod
     def bundled_model() -> bytes: ...
+
+@final
+class Trees:
+    def __new__(cls, model: bytes) -> Trees: ...
+    def run(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 def featurize(schema_json: str, columns: dict[str, Any]) -> NDArray[np.float32]: ...

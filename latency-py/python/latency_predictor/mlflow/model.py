@@ -15,7 +15,7 @@ from mlflow.models.model import Model, ModelInfo
 
 from .. import _core
 from ..errors import ModelError
-from ..predictor import Predictor
+from ..predictor import Engine, Predictor
 from . import signature as signatures
 from .errors import ArtifactError, readable_mlflow_errors
 from .pyfunc import OPTIONS
@@ -40,7 +40,7 @@ def log_model(
     pip_requirements: Sequence[str] | None = None,
     strict_types: bool = False,
     metadata: dict[str, Any] | None = None,
-    model_config: Mapping[str, int | None] | None = None,
+    model_config: Mapping[str, int | str | None] | None = None,
 ) -> ModelInfo:
     """Logs a model file (a path, its bytes, or by default the bundled model), in the active run if there is one.
 
@@ -49,7 +49,7 @@ def log_model(
     `latency.sha256` in its metadata and tags. `pip_requirements` replaces the pinned ones, for example by the address
     of a wheel. `strict_types` puts `double` and `string` into the signature instead of `Any`: `text/csv` over HTTP then
     works, integer columns no longer do. `registered_model_name` also registers a version, which becomes `@challenger`.
-    `model_config` sets `sessions` and `threads` of the predictor, and can be overridden where the model is loaded.
+    `model_config` sets `engine`, `sessions` and `threads` of the predictor, and can be overridden where the model is loaded.
 
     Raises `ModelError` if the file does not load, `TrackingError` if the server fails.
     """
@@ -151,14 +151,16 @@ def checked_file(local: Path, shown: str) -> Path:
     return path
 
 
-def load_predictor(model_uri: str, *, sessions: int | None = None, threads: int | None = None) -> Predictor:
+def load_predictor(
+    model_uri: str, *, engine: Engine | None = None, sessions: int | None = None, threads: int | None = None
+) -> Predictor:
     """The predictor of a logged model, from any MLflow URI; its SHA-256 is checked first.
 
     >>> predictor = load_predictor("models:/latency@champion")  # doctest: +SKIP
     """
     with tempfile.TemporaryDirectory() as folder:
         content = download_model(model_uri, Path(folder)).read_bytes()
-    return Predictor(content, sessions=sessions, threads=threads)
+    return Predictor(content, engine=engine, sessions=sessions, threads=threads)
 
 
 def sha256_of(path: Path) -> str:

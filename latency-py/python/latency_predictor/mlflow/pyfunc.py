@@ -15,11 +15,11 @@ from ..errors import InvalidInputError
 from ..predictor import Predictor
 from .signature import ENDS, example_answer
 
-OPTIONS = ("sessions", "threads")
+OPTIONS = ("engine", "sessions", "threads")
 KEPT_MODELS = 4
 """Loaded models that a process keeps. Spark loads a model anew for each task; a server that rolls forward needs two."""
 
-_loaded: dict[tuple[str, int | None, int | None], Predictor] = {}
+_loaded: dict[tuple[Any, ...], Predictor] = {}
 _loading = threading.Lock()
 
 
@@ -66,7 +66,7 @@ class PyfuncModel:
 def load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> PyfuncModel:
     """Loads a model file for MLflow. A process loads the same file once, however often it is asked.
 
-    `model_config` may hold `sessions` and `threads`, as `Predictor` takes them.
+    `model_config` may hold `engine`, `sessions` and `threads`, as `Predictor` takes them.
     """
     options = dict(model_config or {})
     unknown = sorted(set(options) - set(OPTIONS))
@@ -75,10 +75,10 @@ def load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Pyfunc
             f"model_config: found {', '.join(unknown)}; allowed: {', '.join(OPTIONS)}", "INVALID_FIELD", unknown[0]
         )
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    key = (sha256, options.get("sessions"), options.get("threads"))
+    key = (sha256, *(options.get(name) for name in OPTIONS))
     with _loading:
         if key not in _loaded:
             if len(_loaded) >= KEPT_MODELS:
                 del _loaded[next(iter(_loaded))]
-            _loaded[key] = Predictor(path, sessions=key[1], threads=key[2])
+            _loaded[key] = Predictor(path, **options)
         return PyfuncModel(_loaded[key])

@@ -1,9 +1,9 @@
-"""The gate before a model file: ONNX Runtime must give XGBoost's bits, or no file is written."""
+"""The gate before a model file: both engines must give XGBoost's bits, or no file is written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from ..errors import TrainingError
+from .. import _core
+from ..errors import ModelError, TrainingError
 
 Matrix = npt.NDArray[np.float32]
 Bounds = dict[int, tuple[np.float32, np.float32]]
+Run = Callable[[Matrix], Matrix]
 
 SINGLE_ROWS = 300
 
 
 class ParityError(TrainingError):
-    """ONNX Runtime and XGBoost differ; the message says on which row, output and kind of input."""
+    """An engine and XGBoost differ; the message says on which row, output and kind of input."""
 
     default_code = "PARITY_ERROR"
 
@@ -34,7 +36,8 @@ class ParityReport:
 
 
 def check(model: bytes, boosters: Sequence[Any], held_out: Matrix, seed: int = 0) -> ParityReport:
-    """Compares the ONNX model with its boosters on rows of every kind that has ever gone wrong.
+    """Compares the ONNX model, in ONNX Runtime and in the native engine, with its boosters on rows of every kind that
+    has ever gone wrong.
 
     `held_out` are rows that training did not see, one column per feature. From them come rows with missing
     values, rows with infinities, and for each split rows on its threshold, just below it, and without it.
@@ -42,27 +45,36 @@ def check(model: bytes, boosters: Sequence[Any], held_out: Matrix, seed: int = 0
     Raises ParityError at the first difference in any bit.
     """
     kinds = _kinds(boosters, held_out, np.random.default_rng(seed))
-    session = _session(model)
+    engines = {"ONNX Runtime": _onnxruntime(model), "the native engine": _native(model)}
     single = 0
     for kind, rows in kinds.items():
         expected = np.column_stack([booster.inplace_predict(rows, missing=np.nan) for booster in boosters])
-        _compare(kind, "batch", rows, expected, session.run(None, {"features": rows})[0])
         singles = min(SINGLE_ROWS, len(rows))
-        found = [session.run(None, {"features": rows[row : row + 1]})[0] for row in range(singles)]
-        _compare(kind, "single", rows[:singles], expected[:singles], np.concatenate(found))
+        for engine, run in engines.items():
+            _compare(engine, f"{kind} (batch)", rows, expected, run(rows))
+            found = [run(rows[row : row + 1]) for row in range(singles)]
+            _compare(engine, f"{kind} (single)", rows[:singles], expected[:singles], np.concatenate(found))
         single += singles
     return ParityReport({kind: len(rows) for kind, rows in kinds.items()}, single)
 
 
-def _session(model: bytes) -> onnxruntime.InferenceSession:
+def _onnxruntime(model: bytes) -> Run:
     options = onnxruntime.SessionOptions()
     # More threads add the trees in another order.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many classes that share only Exception
         raise ParityError(f"ONNX Runtime cannot load the exported model: {error}") from error
+    return lambda rows: np.asarray(session.run(None, {"features": rows})[0])
+
+
+def _native(model: bytes) -> Run:
+    try:
+        return _core.Trees(model).run
+    except ModelError as error:
+        raise ParityError(f"the native engine cannot load the exported model: {error}") from error
 
 
 def _kinds(boosters: Sequence[Any], held_out: Matrix, rng: np.random.Generator) -> dict[str, Matrix]:
@@ -125,9 +137,9 @@ def _splits(tree: dict[str, Any]) -> Iterator[tuple[Bounds, int, np.float32]]:
         pending.append((tree["right_children"][node], bounds | {feature: (max(low, threshold), high)}))
 
 
-def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix) -> None:
+def _compare(engine: str, kind: str, rows: Matrix, expected: Matrix, found: Matrix) -> None:
     if expected.shape != found.shape:
-        raise ParityError(f"{kind} ({how}): XGBoost gives the shape {expected.shape}, ONNX Runtime {found.shape}")
+        raise ParityError(f"{kind}: XGBoost gives the shape {expected.shape}, {engine} {found.shape}")
     different = np.argwhere(
         np.ascontiguousarray(expected, dtype=np.float32).view(np.int32)
         != np.ascontiguousarray(found, dtype=np.float32).view(np.int32)
@@ -136,7 +148,7 @@ def _compare(kind: str, how: str, rows: Matrix, expected: Matrix, found: Matrix)
         row, output = different[0]
         count = len({int(r) for r, _ in different})
         raise ParityError(
-            f"{kind} ({how}): {count} of {len(rows)} rows differ; the first is row {row}, output {output}: "
-            f"XGBoost gives {expected[row, output]!s}, ONNX Runtime {found[row, output]!s}; "
+            f"{kind}: {count} of {len(rows)} rows differ; the first is row {row}, output {output}: "
+            f"XGBoost gives {expected[row, output]!s}, {engine} {found[row, output]!s}; "
             f"its features are {rows[row].tolist()}. No file is written."
         )

@@ -69,12 +69,16 @@ linked: $(VENV)/.onnxruntime ## Test the core linked to ONNX Runtime when it is 
 	    env -u LATENCY_ORT_DYLIB_PATH -u ORT_DYLIB_PATH cargo test $(CORE) --tests
 
 .PHONY: valgrind
-valgrind: $(VENV)/.onnxruntime ## Run the stress test under valgrind (memory errors, leaks)
+valgrind: $(VENV)/.onnxruntime ## Run the stress test and random trees in the native engine under valgrind (memory errors, leaks)
 	command -v valgrind >/dev/null || { echo "valgrind is missing: install it (Debian: apt-get install valgrind)"; exit 1; }
-	test=$$(cargo test --locked -p latency-core --profile $(PROFILE) --test stress --no-run --message-format json \
-	    | sed -n 's/.*"executable":"\([^"]*stress-[^"]*\)".*/\1/p') && \
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_STRESS_TURNS=4 valgrind --tool=memcheck --leak-check=full \
-	    --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 --num-callers=50 --suppressions=.ci/valgrind.supp "$$test"
+	cargo test --locked -p latency-core --profile $(PROFILE) --test stress --test engines --no-run
+	for name in stress engines; do \
+	    test=$$(cargo test --locked -p latency-core --profile $(PROFILE) --test $$name --no-run --message-format json \
+	        | sed -n 's/.*"executable":"\([^"]*'$$name'-[^"]*\)".*/\1/p') && \
+	    LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_STRESS_TURNS=4 LATENCY_FORESTS=16 valgrind --tool=memcheck --leak-check=full \
+	        --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 --num-callers=50 \
+	        --suppressions=.ci/valgrind.supp "$$test" || exit 1; \
+	done
 
 .PHONY: memory
 memory: addon $(VENV)/.onnxruntime ## Test that memory stays flat over a million predictions and ten thousand loads

@@ -260,10 +260,10 @@ impl NotePlan {
     pub fn note_one(&self, schema: &Schema, row: &[f64], distance_km: Option<f64>) -> (Vec<Warning>, Vec<Arc<str>>) {
         let mut warnings = Vec::new();
         self.warn(schema, row, distance_km, |warning| warnings.push(warning));
-        // Most rows leave most of them out: room for all is one allocation.
-        let mut missing = Vec::with_capacity(self.optional.len());
-        let fields = self.optional.iter().zip(&*self.optional_names).filter(|(field, _)| row[**field].is_nan());
-        missing.extend(fields.map(|(_, name)| Arc::clone(name)));
+        let fields = || self.optional.iter().zip(&*self.optional_names).filter(|(field, _)| row[**field].is_nan());
+        // Counted first, so that there is one allocation, or none.
+        let mut missing = Vec::with_capacity(fields().count());
+        missing.extend(fields().map(|(_, name)| Arc::clone(name)));
         (warnings, missing)
     }
 

@@ -70,7 +70,10 @@ fn shape(random: &mut Random, number: u64) -> Shape {
     let widest = [3, 12, 30, 100][random.below(4)];
     let columns = 1 + random.below(widest);
     let choices = [0, 1, 3, 40, 254, 600][random.below(6)];
+    // Categories are whole numbers: some forests ask for nothing else.
+    let categories = random.chance(20);
     let threshold = |random: &mut Random| match random.below(12) {
+        _ if categories => random.below(40) as f32,
         // No threshold of XGBoost's is NaN.
         0 => EDGES.into_iter().filter(|edge| !edge.is_nan()).nth(random.below(12)).unwrap_or(0.0),
         1 => f32::from_bits(random.next() as u32 & 0x807F_FFFF),
@@ -85,7 +88,13 @@ fn shape(random: &mut Random, number: u64) -> Shape {
         branches,
         ends: [0, 0, 5, 30][random.below(4)],
         thresholds: (0..columns).map(|_| (0..choices).map(|_| threshold(random)).collect()).collect(),
-        modes: if random.chance(70) { &["BRANCH_LT"] } else { &["BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE"] },
+        modes: match random.below(10) {
+            5.. if categories => &["BRANCH_EQ"],
+            0..7 => &["BRANCH_LT"],
+            7 => &["BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE"],
+            8 => &["BRANCH_LT", "BRANCH_EQ"],
+            _ => &["BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE", "BRANCH_EQ", "BRANCH_NEQ"],
+        },
         missing: [0, 50, 100][random.below(3)],
         several_targets: random.chance(10),
         base: random.chance(20),
@@ -105,6 +114,7 @@ fn rows(forest: &Forest, count: usize, random: &mut Random) -> Vec<f32> {
                 1..=3 => threshold,
                 4 => threshold.next_up(),
                 5 => threshold.next_down(),
+                6 => random.below(40) as f32,
                 _ => random.unit(),
             }
         })
@@ -129,7 +139,9 @@ fn assert_same(what: &str, number: u64, shape: &Shape, found: &[f32], expected: 
 #[test]
 fn random_trees_give_the_bits_of_onnx_runtime() {
     let environment = environment();
-    for number in 0..FORESTS {
+    // Under valgrind a few take long enough.
+    let forests = std::env::var("LATENCY_FORESTS").map_or(FORESTS, |count| count.parse().expect("a number"));
+    for number in 0..forests {
         let mut random = Random(number);
         let shape = shape(&mut random, number);
         let forest = Forest::random(&shape, &mut random);

@@ -92,7 +92,7 @@ fn other_attributes() {
         (float_list("base_values", &[1.0]), "1 base_values for 2 targets"),
         (float_list("nodes_values_as_tensor", &[]), "the attribute `nodes_values_as_tensor`"),
         (integer("n_targets", u64::MAX), "n_targets = -1"),
-        (strings("nodes_modes", &["BRANCH_EQ"]), "a node of the mode `BRANCH_EQ`"),
+        (strings("nodes_modes", &["BRANCH_MEMBER"]), "a node of the mode `BRANCH_MEMBER`"),
         (integers("nodes_nodeids", &[1]), "`nodes_nodeids` of length 1 for 45 nodes"),
         (
             integers("nodes_missing_value_tracks_true", &[1]),
@@ -135,6 +135,13 @@ fn trees_that_are_none() {
             forest.weights.remove(0);
         },
         "no weight for leaf",
+    );
+    refuse_changed(
+        |forest| {
+            forest.base = vec![0.5; 2];
+            forest.weight_targets.fill(0);
+        },
+        "the base value 0.5 for target 1, to which no tree always adds",
     );
 }
 

@@ -30,6 +30,7 @@ pub enum Model {
 #[pymethods]
 impl Predictor {
     #[new]
+    #[allow(clippy::too_many_arguments)] // Keywords in Python.
     #[pyo3(signature = (model=None, *, library=None, library_folder=None, engine=None, sessions=None, threads=None, golden_rows=true))]
     fn new(
         py: Python<'_>,

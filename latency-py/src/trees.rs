@@ -26,7 +26,8 @@ impl Trees {
         let cells = matrix.as_slice().ok().filter(|_| found == columns);
         let cells = cells
             .ok_or_else(|| {
-                let message = format!("found a matrix of {found} columns; allowed: {columns} columns, row by row in memory");
+                let message =
+                    format!("found a matrix of {found} columns; allowed: {columns} columns, row by row in memory");
                 Error::new(ErrorKind::InvalidBatch, message)
             })
             .or_raise(py)?;

@@ -1,9 +1,13 @@
-//! Trees that are not made complete: deeper than 8 branches, or with leaves that add to several targets. They are walked
-//! node by node, eight at a time, so that the processor waits for none of them.
+//! Trees that are not made complete: deeper than 8 branches, with leaves that add to several targets, or with branches for
+//! categories, which ask for equality. They are walked node by node, eight at a time, so that the processor waits for none
+//! of them.
 //!
-//! Values become whole numbers of the same order, below and above which there is room for NaN: one comparison decides.
+//! Values become whole numbers of the same order, below and above which there is room for NaN: one comparison decides
+//! whether one lies among the numbers that go left.
 
-use super::ensemble::{Ensemble, Node, Tree, Weight};
+use std::collections::HashMap;
+
+use super::ensemble::{Branch, Ensemble, Node, Tree, Weight};
 
 /// Walks that are under way at once: enough to hide the wait for memory, few enough for the registers.
 const LANES: usize = 8;
@@ -16,6 +20,9 @@ pub(super) struct Deep {
     /// What leaves add: the first weight, and the end.
     leaves: Vec<(u32, u32)>,
     weights: Vec<Weight>,
+    /// Keys beside the two of each feature: of this one, with NaN equal to a category.
+    categories: Vec<(usize, i32)>,
+    places_of_categories: HashMap<(usize, i32), usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +31,12 @@ struct Walk {
     depth: usize,
 }
 
-/// A branch: to `next` if the key in the slot is below, else to the node after that. A leaf leads to itself.
+/// A branch: to `next` if the key in the slot is one of `count` from `first` on, else to the node after that. A leaf leads
+/// to itself.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    below: i32,
+    first: i32,
+    count: u32,
     slot: u32,
     next: u32,
     leaf: u32,
@@ -45,37 +54,62 @@ fn key(number: f32) -> i32 {
 /// Keys that lie on the stack: those of a row, or of more if they have few features.
 const FEW: usize = 512;
 
+impl Step {
+    /// No key goes left.
+    const LEAF: Self = Self { first: NAN[0], count: 0, slot: 0, next: 0, leaf: 0 };
+}
+
 impl Deep {
-    pub fn push(&mut self, ensemble: &Ensemble, tree: &Tree) {
+    /// Adds a tree for a matrix of so many columns.
+    pub fn push(&mut self, ensemble: &Ensemble, tree: &Tree, columns: usize) {
         let root = self.nodes.len() as u32;
         self.trees.push(Walk { root, depth: tree.depth });
-        self.nodes.push(Step { below: 0, slot: 0, next: 0, leaf: 0 });
+        self.nodes.push(Step::LEAF);
         let mut waiting = vec![(tree.root, root)];
         while let Some((index, place)) = waiting.pop() {
             self.nodes[place as usize] = match ensemble.nodes[index] {
                 Node::Branch(branch) => {
                     let next = self.nodes.len() as u32;
-                    let later = Step { below: 0, slot: 0, next: 0, leaf: 0 };
-                    self.nodes.extend([later; 2]);
+                    self.nodes.extend([Step::LEAF; 2]);
                     waiting.extend([(branch.right, next + 1), (branch.left, next)]);
-                    let below = if branch.any_number { NAN[1] } else { key(branch.threshold) };
-                    let slot = 2 * branch.feature as u32 + u32::from(!branch.nan_goes_left);
-                    Step { below, slot, next, leaf: 0 }
+                    let threshold = key(branch.threshold);
+                    if branch.equal {
+                        let slot = self.slot_of_category(&branch, threshold, columns);
+                        Step { first: threshold, count: 1, slot, next, leaf: 0 }
+                    } else {
+                        let below = if branch.any_number { NAN[1] } else { threshold };
+                        let slot = 2 * branch.feature as u32 + u32::from(!branch.nan_goes_left);
+                        Step { first: NAN[0], count: below.abs_diff(NAN[0]), slot, next, leaf: 0 }
+                    }
                 }
                 Node::Leaf(first, count) => {
                     let start = self.weights.len();
                     self.weights.extend_from_slice(&ensemble.weights[first..first + count]);
                     self.leaves.push((start as u32, self.weights.len() as u32));
                     // Nothing is below the lowest: on to the node after the one before, which is this.
-                    Step { below: NAN[0], slot: 0, next: place.wrapping_sub(1), leaf: self.leaves.len() as u32 - 1 }
+                    Step { next: place.wrapping_sub(1), leaf: self.leaves.len() as u32 - 1, ..Step::LEAF }
                 }
             };
         }
     }
 
+    /// Where the key is that a branch for a category compares: NaN is no number's equal, unless it goes left.
+    fn slot_of_category(&mut self, branch: &Branch, category: i32, columns: usize) -> u32 {
+        if !branch.nan_goes_left {
+            return 2 * branch.feature as u32;
+        }
+        let wanted = (branch.feature, category);
+        let place = *self.places_of_categories.entry(wanted).or_insert_with(|| {
+            self.categories.push(wanted);
+            self.categories.len() - 1
+        });
+        (2 * columns + place) as u32
+    }
+
     /// Adds what all trees give for each row.
     pub fn add(&self, matrix: &[f32], columns: usize, sums: &mut [f32], targets: usize) {
-        let (width, count) = (2 * columns, 2 * matrix.len());
+        let width = 2 * columns + self.categories.len();
+        let count = matrix.len() / columns * width;
         let mut many = Vec::new();
         let mut few = [0; FEW];
         let keys = if count <= FEW {
@@ -84,8 +118,14 @@ impl Deep {
             many.resize(count, 0);
             &mut many
         };
-        for (keys, value) in keys.as_chunks_mut().0.iter_mut().zip(matrix) {
-            *keys = if value.is_nan() { NAN } else { [key(*value); 2] };
+        for (keys, row) in keys.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
+            let (keys, of_categories) = keys.split_at_mut(2 * columns);
+            for (keys, value) in keys.as_chunks_mut().0.iter_mut().zip(row) {
+                *keys = if value.is_nan() { NAN } else { [key(*value); 2] };
+            }
+            for (found, (feature, category)) in of_categories.iter_mut().zip(&self.categories) {
+                *found = if row[*feature].is_nan() { *category } else { keys[2 * feature] };
+            }
         }
         // All rows pass through a tree before the next, so that it stays in the cache.
         let blocks = keys.chunks_exact(LANES * width);
@@ -128,7 +168,9 @@ impl Deep {
             for _ in 0..left.min(4) {
                 for (lane, place) in places.iter_mut().enumerate() {
                     let step = nodes[*place as usize];
-                    *place = step.next.wrapping_add(u32::from(key(lane, step.slot as usize) >= step.below));
+                    *place = step.next.wrapping_add(u32::from(
+                        key(lane, step.slot as usize).wrapping_sub(step.first).cast_unsigned() >= step.count,
+                    ));
                 }
             }
             left = left.saturating_sub(4);

@@ -32,11 +32,13 @@ pub(super) enum Node {
     Leaf(usize, usize),
 }
 
-/// A value goes left if it is less than the threshold.
+/// A value goes left if it is less than the threshold, or equal to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Branch {
     pub feature: usize,
     pub threshold: f32,
+    /// Only what equals the threshold goes left: a category.
+    pub equal: bool,
     /// Every number goes left, infinity too, which is less than no threshold.
     pub any_number: bool,
     pub nan_goes_left: bool,
@@ -72,13 +74,42 @@ impl Ensemble {
         }
         let depths = depths(&nodes, &trees.runs)?;
         let tree = |(nodes, depth): (Range<usize>, usize)| Tree { root: nodes.start, depth };
-        Ok(Self {
+        let ensemble = Self {
             targets,
             base: file.base_values.clone(),
             trees: trees.runs.into_iter().zip(depths).map(tree).collect(),
             nodes,
             weights,
-        })
+        };
+        ensemble.check_base()?;
+        Ok(ensemble)
+    }
+
+    /// ONNX Runtime leaves out the base value where no leaf added anything to a target: a model whose answer depends on
+    /// that is refused.
+    fn check_base(&self) -> Result<()> {
+        for (target, base) in self.base.iter().enumerate().filter(|(_, base)| **base != 0.0) {
+            if !self.trees.iter().any(|tree| self.always_adds_to(tree, target)) {
+                let found = format!("the base value {base} for target {target}, to which no tree always adds");
+                return Err(refuse(&found, "a tree for it whose every leaf adds to it, or no base value"));
+            }
+        }
+        Ok(())
+    }
+
+    fn always_adds_to(&self, tree: &Tree, target: usize) -> bool {
+        let mut waiting = vec![tree.root];
+        while let Some(index) = waiting.pop() {
+            match self.nodes[index] {
+                Node::Branch(branch) => waiting.extend([branch.left, branch.right]),
+                Node::Leaf(first, count) => {
+                    if !self.weights[first..first + count].iter().any(|(other, _)| *other == target) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
     }
 }
 
@@ -233,14 +264,17 @@ fn branch(file: &Attributes, trees: &Trees, tree: usize, index: usize, columns: 
         return Err(refuse(&format!("NaN as the threshold of node {node} of tree {tree_id}"), "numbers"));
     }
     let (yes, no) = (child(file.nodes_truenodeids[index])?, child(file.nodes_falsenodeids[index])?);
-    let nan_is_yes = file.nodes_missing_value_tracks_true.get(index).is_some_and(|tracks| *tracks != 0);
     let mode = file.nodes_modes[index];
+    // NaN is unequal to every number, whatever the list says.
+    let nan_is_yes =
+        mode == Mode::NotEqual || file.nodes_missing_value_tracks_true.get(index).is_some_and(|tracks| *tracks != 0);
     // `x <= t` is `x < the next number after t`, and what is greater goes the other way.
     let or_equal = matches!(mode, Mode::LessOrEqual | Mode::Greater);
-    let swapped = matches!(mode, Mode::Greater | Mode::GreaterOrEqual);
+    let swapped = matches!(mode, Mode::Greater | Mode::GreaterOrEqual | Mode::NotEqual);
     Ok(Branch {
         feature,
         threshold: if or_equal { found.next_up() } else { found },
+        equal: matches!(mode, Mode::Equal | Mode::NotEqual),
         any_number: or_equal && found == f32::INFINITY,
         nan_goes_left: nan_is_yes != swapped,
         left: if swapped { no } else { yes },

@@ -72,7 +72,7 @@ impl NativeModel {
             let found = format!("{} targets for a matrix of {} columns", ensemble.targets, file.outputs);
             return Err(onnx::refuse(&found, "one column for each target"));
         }
-        let segments = pack(&ensemble);
+        let segments = pack(&ensemble, file.inputs);
         let native = Self {
             threads: 1,
             columns: file.inputs,

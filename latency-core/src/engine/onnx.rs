@@ -14,6 +14,8 @@ pub(super) enum Mode {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+    Equal,
+    NotEqual,
 }
 
 /// The file, as it says of itself.
@@ -303,8 +305,10 @@ fn modes(attribute: &[u8]) -> Result<Vec<Mode>> {
             b"BRANCH_LEQ" => Mode::LessOrEqual,
             b"BRANCH_GT" => Mode::Greater,
             b"BRANCH_GTE" => Mode::GreaterOrEqual,
+            b"BRANCH_EQ" => Mode::Equal,
+            b"BRANCH_NEQ" => Mode::NotEqual,
             other => {
-                let allowed = "`BRANCH_LT`, `BRANCH_LEQ`, `BRANCH_GT`, `BRANCH_GTE`, `LEAF`";
+                let allowed = "`BRANCH_LT`, `BRANCH_LEQ`, `BRANCH_GT`, `BRANCH_GTE`, `BRANCH_EQ`, `BRANCH_NEQ`, `LEAF`";
                 return Err(refuse(&format!("a node of the mode {}", shown(other)), allowed));
             }
         });

@@ -5,8 +5,8 @@
 //! goes depends on the branch, so that a feature has up to two ranks: one that NaN makes the lowest, one the highest.
 //!
 //! A rank has 256 values; consecutive trees form a group as long as that is enough for each feature. Trees are made
-//! complete to their depth, so that the node below is found by arithmetic. Those that are too deep for it, or add to
-//! several targets, are walked as they are: see `deep.rs`.
+//! complete to their depth, so that the node below is found by arithmetic. Those that are too deep for it, add to
+//! several targets or ask for equality are walked as they are: see `deep.rs`.
 
 use super::deep::Deep;
 use super::ensemble::{Branch, Ensemble, Node, Tree};
@@ -138,8 +138,8 @@ impl Group {
     }
 }
 
-/// Puts all trees into segments.
-pub(super) fn pack(ensemble: &Ensemble) -> Vec<Segment> {
+/// Puts all trees, of a matrix of so many columns, into segments.
+pub(super) fn pack(ensemble: &Ensemble, columns: usize) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut open = Open::default();
     for tree in &ensemble.trees {
@@ -153,10 +153,10 @@ pub(super) fn pack(ensemble: &Ensemble) -> Vec<Segment> {
             continue;
         }
         if let Some(Segment::Deep(deep)) = segments.last_mut() {
-            deep.push(ensemble, tree);
+            deep.push(ensemble, tree, columns);
         } else {
             let mut deep = Deep::default();
-            deep.push(ensemble, tree);
+            deep.push(ensemble, tree, columns);
             segments.push(Segment::Deep(deep));
         }
     }
@@ -164,7 +164,7 @@ pub(super) fn pack(ensemble: &Ensemble) -> Vec<Segment> {
     segments
 }
 
-/// The one target that all leaves of a tree add to, if the tree can be made complete.
+/// The one target that all leaves of a tree add to, if the tree can be made complete and ranks decide its branches.
 fn target_of(ensemble: &Ensemble, tree: &Tree) -> Option<usize> {
     if tree.depth > MOST_DEPTH {
         return None;
@@ -173,6 +173,7 @@ fn target_of(ensemble: &Ensemble, tree: &Tree) -> Option<usize> {
     let mut waiting = vec![tree.root];
     while let Some(index) = waiting.pop() {
         match ensemble.nodes[index] {
+            Node::Branch(branch) if branch.equal => return None,
             Node::Branch(branch) => waiting.extend([branch.left, branch.right]),
             Node::Leaf(first, 1) => {
                 let found = ensemble.weights[first].0;

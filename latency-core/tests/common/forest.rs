@@ -73,11 +73,13 @@ pub struct Shape {
 impl Forest {
     pub fn random(shape: &Shape, random: &mut Random) -> Self {
         let mut forest = Self { columns: shape.columns, targets: shape.targets, ..Self::default() };
-        if shape.base {
+        // A base value is refused for a target without a tree.
+        if shape.base && shape.trees >= shape.targets {
             forest.base = (0..shape.targets).map(|_| random.unit()).collect();
         }
         for tree in 0..shape.trees {
-            let target = if random.chance(50) { tree % shape.targets } else { random.below(shape.targets) };
+            let in_turn = tree < shape.targets || random.chance(50);
+            let target = if in_turn { tree % shape.targets } else { random.below(shape.targets) };
             forest.push_tree(shape, tree as u64, target as u64, random);
         }
         forest

@@ -358,6 +358,11 @@ docker-run: .env ## Run that image on http://localhost:5000 (LATENCY_PORT), conf
 	    --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 20 -e SECRET_KEY \
 	    -p 127.0.0.1:$(or $(LATENCY_PORT),5000):5000 $(IMAGE):latest
 
+.PHONY: docker-reproducible
+docker-reproducible: ## Build that image twice, the second time from nothing, and compare file by file (DOCKER_LAB)
+	$(DOCKER_LAB) sh -c '$(MAKE) --no-print-directory docker-build && docker build --no-cache --target app -t $(IMAGE):again . && \
+	    .ci/image same $(IMAGE):latest $(IMAGE):again && docker rmi $(IMAGE):again'
+
 .PHONY: docker-info
 docker-info: ## Say how large that image is, which packages are in it, and how long it takes to start
 	.ci/image size packages start $(IMAGE):latest

@@ -129,6 +129,8 @@ CHECKS = (
           ("cargo", "node")),
     Check("containers", FULL, "the images and the whole stack on a real Docker Engine", "make test-containers",
           ("Dockerfile", "docker-compose.yml"), ("cargo", "docker"), optional=True),
+    Check("image", FULL, "the server's image, built twice from nothing: the same files", "make docker-reproducible",
+          ("Dockerfile",), ("docker",), optional=True),
     Check("cd", FULL, "deployments on a real Docker Engine with a registry: good ones, bad ones, back under load",
           "make test-cd", (".ci/cd/*", "Dockerfile"), ("cargo", "docker"), optional=True),
     Check("peers", FULL, "the server, the wheel and the addon beside others", "make bench-server bench-python bench-node",

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use latency_core::{Endpoint, Engine, NativeModel, Path, Predictor};
+use latency_core::{Batch, Endpoint, Engine, NativeModel, Path, Predictor};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -90,6 +90,7 @@ fn main() {
         let title = format!("`predict(&path)`, whole, between {between}");
         println!("| {title} | {reference_us:.2} | {native_us:.2} | {:.2} |", 1.0 / turns.ratio());
     }
+    in_threads(&reference, patience, &mut random);
     let load = |engine| drop(black_box(built(engine)));
     let turns = take_turns(patience, || load(Engine::OnnxRuntime), || load(Engine::Native));
     let [reference_us, native_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times));
@@ -127,15 +128,31 @@ fn compare(
         let [bare, ours_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times) / (calls * rows) as f64);
         println!("| {title} | {rows} | {bare:.3} | {ours_us:.3} | {:.2} |", 1.0 / turns.ratio());
         let mut other = margins.clone();
-        if *rows == 65_536 {
-            let two = NativeModel::from_onnx(model).expect("the native engine takes the model").threads(2);
-            let turns = take_turns(patience, || ours(&two, &mut other), || ours(&native, &mut margins));
-            println!("| two threads beside one | {rows} | | {:.3} | {:.2} |", ours_us / turns.ratio(), turns.ratio());
-        }
         let turns = take_turns(patience, || ours(&portable, &mut other), || ours(&native, &mut margins));
         let portable_us = 1e6 * median(&turns.first) / (calls * rows) as f64;
         println!("| the same without AVX2 | {rows} | | {portable_us:.3} | {:.2} |", bare / portable_us);
     }
+}
+
+/// A whole batch, coordinates in and predictions out.
+fn in_threads(reference: &Predictor, patience: Duration, random: &mut Random) {
+    const ROWS: usize = 65_536;
+    let mut column = |most: f32| (0..ROWS).map(|_| f64::from(random.unit() * most)).collect::<Vec<_>>();
+    let [a, b, c, d] = [60.0, 170.0, 60.0, 170.0].map(&mut column);
+    let batch = Batch::new()
+        .with("src_lat", a.as_slice())
+        .with("src_lon", b.as_slice())
+        .with("dst_lat", c.as_slice())
+        .with("dst_lon", d.as_slice());
+    let ask = |predictor: &Predictor| drop(black_box(predictor.predict_batch(&batch).expect("the batch is valid")));
+    let [one, two] = [1, 2].map(|threads| {
+        Predictor::builder().engine(Engine::Native).threads(threads).build().expect("the bundled model loads")
+    });
+    let turns = take_turns(patience, || ask(reference), || ask(&one));
+    let [reference_us, one_us] = [&turns.first, &turns.second].map(|times| 1e6 * median(times));
+    println!("| `predict_batch` of {ROWS} paths | {reference_us:.0} | {one_us:.0} | {:.2} |", 1.0 / turns.ratio());
+    let turns = take_turns(patience, || ask(&two), || ask(&one));
+    println!("| one thread / two threads | | {:.0} | {:.2} |", 1e6 * median(&turns.first), 1.0 / turns.ratio());
 }
 
 fn path(random: &mut Random) -> Path {

@@ -157,6 +157,12 @@ impl Notes {
         self
     }
 
+    /// Adds those of the rows that come next.
+    pub(crate) fn append(&mut self, next: Self) {
+        self.warnings.extend(next.warnings);
+        self.missing.words.extend(next.missing.words);
+    }
+
     /// The same names, shared.
     pub(crate) fn missing_names(&self, row: usize) -> Vec<Arc<str>> {
         self.missing.row(row).cloned().collect()
@@ -245,6 +251,11 @@ impl NotePlan {
                 words: Vec::with_capacity(rows.rows * words_per_row),
             },
         }
+    }
+
+    /// Notes of some rows among others, to be appended to theirs.
+    pub fn start_share(&self) -> Notes {
+        self.start(&EncodedRows::default())
     }
 
     /// Adds what there is to know of the row that comes next, its number among all rows being `index`.

@@ -148,7 +148,6 @@ fn random_trees_give_the_bits_of_onnx_runtime() {
         let model = forest.graph().file();
         let mut session = reference(&environment, &model);
         let native = NativeModel::from_onnx(&model).expect("the native engine takes the model");
-        let in_threads = NativeModel::from_onnx(&model).expect("the native engine takes the model").threads(3);
         let portable = NativeModel::from_onnx(&model).expect("the native engine takes the model").portable();
 
         let count = [1, 2, 15, 16, 31, 32, 33, 127, 128, 129, 300][random.below(11)];
@@ -157,13 +156,6 @@ fn random_trees_give_the_bits_of_onnx_runtime() {
         let mut found = vec![f32::NAN; expected.len()];
         native.fill(&matrix, &mut found);
         assert_same("batch", number, &shape, &found, &expected);
-        // More rows than one thread takes.
-        let many = matrix.repeat(700_usize.div_ceil(count));
-        let mut found_of_many = vec![f32::NAN; many.len() / forest.columns * shape.targets];
-        in_threads.fill(&many, &mut found_of_many);
-        for found in found_of_many.chunks(expected.len()) {
-            assert_same("in three threads", number, &shape, found, &expected);
-        }
         found.fill(f32::NAN);
         portable.fill(&matrix, &mut found);
         assert_same("portable", number, &shape, &found, &expected);

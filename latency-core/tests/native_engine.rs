@@ -241,3 +241,40 @@ mod predictor {
         }
     }
 }
+
+/// Whole batches, over the bounds of what a thread does at once: numbers, warnings and missing fields, errors and their rows.
+#[cfg(feature = "bundled-model")]
+#[test]
+fn any_number_of_threads_gives_the_same() {
+    use latency_core::{Batch, Cancel, Column, Engine, ErrorKind, Predictor};
+
+    const ROWS: usize = 70_000;
+    let built = |threads| Predictor::builder().engine(Engine::Native).threads(threads).build().unwrap();
+    let (one, mut random) = (built(1), Random(5));
+    let mut column = |most: f32| (0..ROWS).map(|_| f64::from(random.unit() * most)).collect::<Vec<_>>();
+    let [src_lat, src_lon, mut dst_lat, dst_lon] = [90.0, 180.0, 90.0, 180.0].map(&mut column);
+    let access: Column<'_> = (0..ROWS).map(|row| (row % 3 == 0).then_some("wifi")).collect();
+    let batch = |dst_lat: &[f64]| {
+        let numbers = [("src_lat", &src_lat[..]), ("src_lon", &src_lon), ("dst_lat", dst_lat), ("dst_lon", &dst_lon)];
+        let batch = Batch::new().with("src_access", access.clone()).with("weather", vec![1.0; ROWS]);
+        numbers.into_iter().fold(batch, |batch, (name, values)| batch.with(name, values.to_vec()))
+    };
+    let good = batch(&dst_lat);
+    let expected = one.predict_batch(&good).unwrap();
+    assert!(expected.notes.warnings.len() > ROWS / 2, "most positions are far from what training saw");
+    (dst_lat[7], dst_lat[50_000]) = (91.0, f64::NAN);
+    let bad = batch(&dst_lat);
+    let (expected_valid, expected_errors) = one.predict_valid_rows(&bad).unwrap();
+    assert_eq!(expected_errors.iter().map(|error| error.row()).collect::<Vec<_>>(), [Some(7), Some(50_000)]);
+    for threads in [2, 7, 1000] {
+        let several = built(threads);
+        assert_eq!(several.predict_batch(&good).unwrap(), expected);
+        let (valid, errors) = several.predict_valid_rows(&bad).unwrap();
+        // NaN equals nothing.
+        assert_eq!(format!("{valid:?}"), format!("{expected_valid:?}"));
+        assert_eq!(format!("{errors:?}"), format!("{expected_errors:?}"));
+        let cancel = Cancel::new();
+        cancel.cancel();
+        assert_eq!(several.with_cancel(cancel).predict_batch(&good).unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+}

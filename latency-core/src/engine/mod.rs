@@ -158,7 +158,7 @@ pub(crate) enum Trees {
     #[cfg(feature = "onnxruntime")]
     OnnxRuntime(SessionPool),
     #[cfg(feature = "native")]
-    Native(NativeModel),
+    Native { model: NativeModel, threads: usize },
 }
 
 impl Trees {
@@ -173,8 +173,8 @@ impl Trees {
             }
             #[cfg(feature = "native")]
             Engine::Native => {
-                let (native, graph) = NativeModel::load(model, key)?;
-                Ok((Self::Native(native.threads(options.threads)), graph))
+                let (model, graph) = NativeModel::load(model, key)?;
+                Ok((Self::Native { model, threads: options.threads }, graph))
             }
             #[cfg(not(all(feature = "onnxruntime", feature = "native")))]
             engine => {
@@ -189,7 +189,17 @@ impl Trees {
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime(_) => Engine::OnnxRuntime,
             #[cfg(feature = "native")]
-            Self::Native(_) => Engine::Native,
+            Self::Native { .. } => Engine::Native,
+        }
+    }
+
+    /// In how many threads the caller is to run many rows. ONNX Runtime shares them out itself.
+    pub fn threads(&self) -> usize {
+        match *self {
+            #[cfg(feature = "onnxruntime")]
+            Self::OnnxRuntime(_) => 1,
+            #[cfg(feature = "native")]
+            Self::Native { threads, .. } => threads,
         }
     }
 
@@ -202,7 +212,7 @@ impl Trees {
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime(ref pool) => pool.run(matrix, rows, columns, read),
             #[cfg(feature = "native")]
-            Self::Native(ref native) => Ok(native.run(&matrix[..rows * columns], read)),
+            Self::Native { ref model, .. } => Ok(model.run(&matrix[..rows * columns], read)),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Wide;
-use std::thread;
-
 use super::ensemble::Ensemble;
 use super::packed::{Segment, pack};
 use super::{ModelGraph, onnx, portable};
@@ -12,16 +10,12 @@ use crate::error::Result;
 /// Outputs that lie on the stack: those of a single row.
 const FEW: usize = 16;
 
-/// Rows for which another thread is worth its start.
-const FEWEST_ROWS: usize = 256;
-
 /// Rows that pass through a group before the next: its trees stay in the cache.
 const ROWS: usize = 64;
 
 /// A model, ready to run in any number of threads. Hidden: for this crate, its benchmarks and its fuzzing.
 #[derive(Debug)]
 pub struct NativeModel {
-    threads: usize,
     columns: usize,
     targets: usize,
     /// Added to each target at the end: one each, or none.
@@ -57,13 +51,6 @@ impl NativeModel {
         self
     }
 
-    /// Runs matrices of many rows in so many threads from now on.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
     /// Loads a model; `key` is the metadata entry to read.
     pub(crate) fn load(model: &[u8], key: &str) -> Result<(Self, ModelGraph)> {
         let file = onnx::read(model, key)?;
@@ -74,7 +61,6 @@ impl NativeModel {
         }
         let segments = pack(&ensemble, file.inputs);
         let native = Self {
-            threads: 1,
             columns: file.inputs,
             targets: ensemble.targets,
             base: ensemble.base,
@@ -106,24 +92,6 @@ impl NativeModel {
         let columns = self.columns;
         assert!(matrix.len().is_multiple_of(columns), "the matrix has whole rows");
         assert_eq!(matrix.len() / columns * self.targets, margins.len(), "there is a margin for each row and target");
-        let rows = matrix.len() / columns;
-        let threads = self.threads.min(rows / FEWEST_ROWS).max(1);
-        if threads == 1 {
-            return self.fill_share(matrix, margins);
-        }
-        // Whole blocks of the kernels for each; a row's sums do not depend on what is beside it.
-        let share = rows.div_ceil(threads).next_multiple_of(FEWEST_ROWS);
-        let mut shares = matrix.chunks(share * columns).zip(margins.chunks_mut(share * self.targets));
-        let Some((first, first_margins)) = shares.next() else { return };
-        thread::scope(|scope| {
-            for (matrix, margins) in shares {
-                scope.spawn(|| self.fill_share(matrix, margins));
-            }
-            self.fill_share(first, first_margins);
-        });
-    }
-
-    fn fill_share(&self, matrix: &[f32], margins: &mut [f32]) {
         margins.fill(0.0);
         #[cfg(target_arch = "x86_64")]
         if let Some(wide) = &self.wide {

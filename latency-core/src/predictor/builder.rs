@@ -154,7 +154,8 @@ impl PredictorBuilder {
         self
     }
 
-    /// Threads inside one call; default 1. With more, sums may differ in their last bits.
+    /// Threads inside one call; default 1. ONNX Runtime's sums may differ in their last bits with more; the native engine
+    /// gives the same bits with any number, and shares out the whole work of a batch, features and quantiles too.
     ///
     /// ```
     /// use latency_core::{Batch, Predictor};

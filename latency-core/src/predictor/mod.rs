@@ -3,6 +3,7 @@
 mod builder;
 mod cancel;
 mod row_batch;
+mod share;
 
 use std::cell::Cell;
 use std::fmt;
@@ -31,6 +32,9 @@ use crate::schema::Schema;
 
 /// Rows that go through the model at once: their matrix stays in the cache.
 const CHUNK_ROWS: usize = 1024;
+
+/// Rows of which a thread keeps the answers until those of the rows before are taken.
+const SHARE_ROWS: usize = 16 * CHUNK_ROWS;
 
 /// A loaded model. Cheap to clone, and shared between threads without locking by its user.
 ///
@@ -565,18 +569,51 @@ impl Predictor {
 
     /// Features, trees, calibration, notes; `take` gets each row's answer in order.
     fn run(&self, rows: &EncodedRows, mut take: impl FnMut(usize, &Answer)) -> Result<Notes> {
+        let mut notes = self.inner.notes.start(rows);
+        let threads = self.inner.trees.threads().min(rows.rows.div_ceil(CHUNK_ROWS));
+        if threads <= 1 {
+            self.answer_rows(0, &rows.values, &mut notes, take)?;
+            return Ok(notes);
+        }
+        let fields = self.schema().fields.len();
+        for (turn, values) in rows.values.chunks(threads * SHARE_ROWS * fields).enumerate() {
+            // As even as whole chunks can be.
+            let share = (values.len() / fields).div_ceil(threads).next_multiple_of(CHUNK_ROWS);
+            let first_row = |number: usize| turn * threads * SHARE_ROWS + number * share;
+            let answered = share::in_threads(values.chunks(share * fields).collect(), |number, values| {
+                let (mut answers, mut notes) = (Vec::with_capacity(share), self.inner.notes.start_share());
+                let first = first_row(number);
+                self.answer_rows(first, values, &mut notes, |_, answer| answers.push(*answer))?;
+                Ok((answers, notes))
+            });
+            for (number, share) in answered.into_iter().enumerate() {
+                let (answers, found) = share?;
+                answers.iter().zip(first_row(number)..).for_each(|(answer, index)| take(index, answer));
+                notes.append(found);
+            }
+        }
+        Ok(notes)
+    }
+
+    /// The same in this thread, for rows of which the first has this number.
+    fn answer_rows(
+        &self,
+        first: usize,
+        values: &[f64],
+        notes: &mut Notes,
+        mut take: impl FnMut(usize, &Answer),
+    ) -> Result<()> {
         let Inner { encoder, plan, calibration, notes: note_plan, trees, .. } = &*self.inner;
         let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
-        let mut notes = note_plan.start(rows);
         let mut matrix = Matrix::default();
-        for (chunk, values) in rows.values.chunks(CHUNK_ROWS * fields).enumerate() {
+        for (chunk, values) in values.chunks(CHUNK_ROWS * fields).enumerate() {
             self.check_cancel()?;
             plan.fill(values, &mut matrix);
             let distance_km = |row: usize| matrix.distances_km.get(row).copied();
-            let count = values.len() / fields;
+            let (first, count) = (first + chunk * CHUNK_ROWS, values.len() / fields);
             trees.run(&matrix.values, count, width, |margins| {
                 for row in 0..count {
-                    let index = chunk * CHUNK_ROWS + row;
+                    let index = first + row;
                     let answer = calibration
                         .answer(
                             &margins[row * outputs..(row + 1) * outputs],
@@ -590,10 +627,10 @@ impl Predictor {
                 Ok(())
             })??;
             for (row, values) in values.chunks_exact(fields).enumerate() {
-                note_plan.note(&mut notes, &encoder.schema, chunk * CHUNK_ROWS + row, values, distance_km(row));
+                note_plan.note(notes, &encoder.schema, first + row, values, distance_km(row));
             }
         }
-        Ok(notes)
+        Ok(())
     }
 
     fn require_coordinates(&self, question: &str) -> Result<()> {

@@ -286,7 +286,8 @@ export interface LoadOptions {
   library?: string | null | undefined
   /** How many calls can run at the same time; default: one per core. The native engine has no limit. */
   sessions?: number | null | undefined
-  /** Threads inside one call; default 1. With more, results may differ in their last bits. */
+  /** Threads inside one call; default 1. ONNX Runtime's results may differ in their last bits with more, the native engine's
+   *  do not. */
   threads?: number | null | undefined
 }
 

@@ -83,6 +83,9 @@ CHECKS = (
     Check("test-python", EVERYDAY, "all Python tests with coverage, stubtest among them", "make test-python",
           (*CORE, "latency-py/*", "data/*", "docs/*", ".ci/requirements.txt", ".ci/test.py", "!*/benches/*",
            "!latency-py/tests/spark/*"), ("cargo", "environment")),
+    Check("own-model", EVERYDAY, "the small model without places is what its script makes",
+          f"make wheel && {PYTHON} latency-core/tests/models/make_own.py --check",
+          ("latency-core/tests/models/*", "latency-py/python/latency_predictor/training/*"), ("cargo", "environment")),
     # `make addon` writes index.d.ts.
     Check("test-node", EVERYDAY, "all Node.js tests; index.d.ts is what the crate's types give",
           "before=$(cksum <latency-node/index.d.ts); make test-node; [ \"$before\" = \"$(cksum <latency-node/index.d.ts)\" ] "
@@ -120,8 +123,6 @@ CHECKS = (
     Check("monitoring-live", FULL, "Prometheus and Alertmanager with the server: every panel has data",
           "make monitoring-live", ("monitoring/*",), ("cargo", "promtool", "amtool")),
     Check("bench", FULL, "the benchmarks run", "make bench", CORE, ("cargo",)),
-    Check("own-model", FULL, "the small model without places is what its script makes",
-          f"{PYTHON} latency-core/tests/models/make_own.py --check", CORE, ("environment",)),
     Check("wheel", FULL, "the wheel as it is released: size, glibc 2.28, a fresh environment", ".ci/wheel", CORE, ("cargo",)),
     Check("addon", FULL, "the npm packages as they are released: sizes, glibc 2.28, npm, pnpm and Yarn", ".ci/addon",
           CORE, ("cargo", "node")),

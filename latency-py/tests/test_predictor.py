@@ -648,6 +648,12 @@ def test_the_native_engine_gives_the_golden_bits(golden: dict[str, Any], golden_
     assert_golden(native.predict_batch(golden_frame), golden)
 
 
+def test_a_large_table_may_be_shared_out_to_the_same_bits(golden_frame: pd.DataFrame) -> None:
+    table = pd.concat([golden_frame] * 5)
+    one, three = (Predictor(engine="native", threads=threads).predict_batch(table) for threads in (1, 3))
+    pd.testing.assert_frame_equal(one, three, check_exact=True)
+
+
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(
         lp.InvalidInputError, match=r'^engine: found "xgboost"; allowed: onnxruntime, native$'

@@ -49,7 +49,7 @@ class Predictor:
         `"native"`, this package's own code, which gives the same bits faster and needs no library. `library` is the
         absolute path of an ONNX Runtime library; by default the one of the installed `onnxruntime`. `sessions` is how
         many calls can run at once, by default one per core, and without limit for the native engine; `threads` how
-        many threads one call uses: leave it at 1 for the same bits everywhere.
+        many threads one call uses: with ONNX Runtime leave it at 1 for the same bits everywhere.
 
         >>> Predictor(engine="native").predict("London", "Tokyo") == Predictor.bundled().predict("London", "Tokyo")
         True

@@ -33,11 +33,11 @@ fn main() {
     let environment = ort::init_from(library).expect("the library loads").build().expect("ONNX Runtime starts");
 
     let mut random = Random(7);
-    let trees = |depth: usize, branches: usize, thresholds: usize, random: &mut Random| {
-        let thresholds = (0..COLUMNS).map(|_| (0..thresholds).map(|_| random.unit()).collect()).collect();
+    let trees = |columns: usize, depth: usize, branches: usize, thresholds: usize, random: &mut Random| {
+        let thresholds = (0..columns).map(|_| (0..thresholds).map(|_| random.unit()).collect()).collect();
         let shape = Shape {
             trees: 300,
-            columns: COLUMNS,
+            columns,
             targets: 1,
             depth,
             branches,
@@ -50,18 +50,24 @@ fn main() {
         };
         Forest::random(&shape, random).graph().file()
     };
-    let even = trees(6, 63, 254, &mut random);
+    let even = trees(COLUMNS, 6, 63, 254, &mut random);
     println!("| model | rows | ONNX Runtime, µs per row | native, µs per row | ONNX Runtime / native |");
     println!("| --- | ---: | ---: | ---: | ---: |");
     let title = "300 trees of depth 6, 12 features";
     compare(title, &environment, &even, COLUMNS, &[1, 8, 32, 1024, 65_536], patience, &mut random);
-    let deeper = trees(8, 255, 254, &mut random);
+    let deeper = trees(COLUMNS, 8, 255, 254, &mut random);
     compare("300 trees of depth 8, 12 features", &environment, &deeper, COLUMNS, &[1, 1024], patience, &mut random);
-    let deep = trees(12, 300, 254, &mut random);
+    let deep = trees(COLUMNS, 12, 300, 254, &mut random);
     compare("300 trees of 300 branches, 12 features", &environment, &deep, COLUMNS, &[1, 1024], patience, &mut random);
-    let apart = trees(6, 63, 0, &mut random);
+    let apart = trees(COLUMNS, 6, 63, 0, &mut random);
     let title = "300 trees of depth 6, 12 features, no threshold twice";
     compare(title, &environment, &apart, COLUMNS, &[1, 1024], patience, &mut random);
+
+    for columns in [49, 100] {
+        let wide = trees(columns, 6, 63, 254, &mut random);
+        let title = format!("300 trees of depth 6, {columns} features");
+        compare(&title, &environment, &wide, columns, &[1, 1024], patience, &mut random);
+    }
 
     let native = Predictor::builder().engine(Engine::Native).build().expect("the bundled model loads");
     let features = native.model_info().features;

@@ -32,14 +32,13 @@ struct Walk {
 }
 
 /// A branch: to `next` if the key in the slot is one of `count` from `first` on, else to the node after that. A leaf leads
-/// to itself.
+/// to itself, and its number stands in `first`.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     first: i32,
     count: u32,
     slot: u32,
     next: u32,
-    leaf: u32,
 }
 
 /// Where NaN is the lowest, and where it is the highest.
@@ -51,12 +50,15 @@ fn key(number: f32) -> i32 {
     if number.is_sign_negative() { -size } else { size }
 }
 
+/// Rows that pass through the trees together: these are too large for the caches, and are fetched once for all.
+pub(super) const ROWS: usize = 1024;
+
 /// Keys that lie on the stack: those of a row, or of more if they have few features.
 const FEW: usize = 512;
 
 impl Step {
     /// No key goes left.
-    const LEAF: Self = Self { first: NAN[0], count: 0, slot: 0, next: 0, leaf: 0 };
+    const LEAF: Self = Self { first: 0, count: 0, slot: 0, next: 0 };
 }
 
 impl Deep {
@@ -75,19 +77,23 @@ impl Deep {
                     let threshold = key(branch.threshold);
                     if branch.equal {
                         let slot = self.slot_of_category(&branch, threshold, columns);
-                        Step { first: threshold, count: 1, slot, next, leaf: 0 }
+                        Step { first: threshold, count: 1, slot, next }
                     } else {
                         let below = if branch.any_number { NAN[1] } else { threshold };
                         let slot = 2 * branch.feature as u32 + u32::from(!branch.nan_goes_left);
-                        Step { first: NAN[0], count: below.abs_diff(NAN[0]), slot, next, leaf: 0 }
+                        Step { first: NAN[0], count: below.abs_diff(NAN[0]), slot, next }
                     }
                 }
                 Node::Leaf(first, count) => {
                     let start = self.weights.len();
                     self.weights.extend_from_slice(&ensemble.weights[first..first + count]);
                     self.leaves.push((start as u32, self.weights.len() as u32));
-                    // Nothing is below the lowest: on to the node after the one before, which is this.
-                    Step { next: place.wrapping_sub(1), leaf: self.leaves.len() as u32 - 1, ..Step::LEAF }
+                    // No key is among none: on to the node after the one before, which is this.
+                    Step {
+                        first: (self.leaves.len() as u32 - 1).cast_signed(),
+                        next: place.wrapping_sub(1),
+                        ..Step::LEAF
+                    }
                 }
             };
         }
@@ -181,7 +187,7 @@ impl Deep {
     }
 
     fn add_leaf(&self, place: u32, sums: &mut [f32]) {
-        let (first, end) = self.leaves[self.nodes[place as usize].leaf as usize];
+        let (first, end) = self.leaves[self.nodes[place as usize].first.cast_unsigned() as usize];
         for (target, weight) in &self.weights[first as usize..end as usize] {
             sums[*target] += weight;
         }

@@ -4,14 +4,11 @@
 use super::avx2::Wide;
 use super::ensemble::Ensemble;
 use super::packed::{Segment, pack};
-use super::{ModelGraph, onnx, portable};
+use super::{ModelGraph, deep, onnx, portable};
 use crate::error::Result;
 
 /// Outputs that lie on the stack: those of a single row.
 const FEW: usize = 16;
-
-/// Rows that pass through a group before the next: its trees stay in the cache.
-const ROWS: usize = 64;
 
 /// A model, ready to run in any number of threads. Hidden: for this crate, its benchmarks and its fuzzing.
 #[derive(Debug)]
@@ -104,15 +101,16 @@ impl NativeModel {
 
     /// The same without special instructions.
     fn fill_portable(&self, matrix: &[f32], margins: &mut [f32]) {
-        let rows = matrix.chunks(ROWS * self.columns).zip(margins.chunks_mut(ROWS * self.targets));
+        let (columns, targets) = (self.columns, self.targets);
+        let rows = matrix.chunks(deep::ROWS * columns).zip(margins.chunks_mut(deep::ROWS * targets));
         for (matrix, margins) in rows {
             for segment in &self.segments {
                 match segment {
                     Segment::Group(group) => {
-                        let rows = matrix.chunks_exact(self.columns).zip(margins.chunks_exact_mut(self.targets));
+                        let rows = matrix.chunks_exact(columns).zip(margins.chunks_exact_mut(targets));
                         rows.for_each(|(row, sums)| portable::add_row(group, row, sums));
                     }
-                    Segment::Deep(deep) => deep.add(matrix, self.columns, margins, self.targets),
+                    Segment::Deep(deep) => deep.add(matrix, columns, margins, targets),
                 }
             }
         }

@@ -17,6 +17,8 @@ pub(super) const MOST_DEPTH: usize = 8;
 const MOST_THRESHOLDS: usize = 254;
 /// Ranks of one row in a group: the number of one is a byte.
 pub(super) const MOST_SLOTS: usize = 256;
+/// Ranks that one shuffle looks up.
+const FEWEST_SLOTS: usize = 16;
 /// Trees of a group, whose leaves' numbers lie on the stack.
 pub(super) const MOST_TREES: usize = 1024;
 
@@ -44,8 +46,11 @@ pub(super) struct Group {
     /// Thresholds for the rankers, in blocks and in levels. Where there are no more, NaN stands: above every value.
     pub blocks: Vec<[f32; BLOCK]>,
     pub tables: Vec<f32>,
-    /// Ranks of one row.
+    /// Ranks of one row: their slots are below this.
     pub slots: usize,
+    /// A feature's second rank stands this many slots after its first, which equals it unless the value is missing. 0 if no
+    /// feature has two.
+    pub half: usize,
     pub trees: Vec<Packed>,
     /// Branches of all trees, each tree's from the root down, level by level.
     pub splits: Vec<Split>,
@@ -286,25 +291,37 @@ impl<'a> Open<'a> {
             return None;
         }
         let mut group = Group::default();
-        let mut slots = 0_u8..=u8::MAX;
         let mut by_column = vec![None; columns.len()];
-        for (index, column) in columns.iter().enumerate().filter(|(_, column)| column.low || column.high) {
-            let mut slot = |is_used: bool| if is_used { slots.next() } else { None };
+        let mut used: Vec<_> = columns.iter().enumerate().filter(|(_, column)| column.low || column.high).collect();
+        // Those with two ranks come first, so that the second ones have room.
+        used.sort_by_key(|(_, column)| !(column.low && column.high));
+        let doubles = used.iter().take_while(|(_, column)| column.low && column.high).count();
+        let half = used.len().next_power_of_two().max(FEWEST_SLOTS);
+        // Where halves do not fit, the second ranks follow the first ones.
+        let second = if half + doubles <= MOST_SLOTS { half } else { used.len() };
+        group.half = if doubles > 0 { second } else { 0 };
+        group.slots = if doubles > 0 { second + doubles } else { used.len() };
+        for (number, (index, column)) in used.into_iter().enumerate() {
+            let first = Some(number as u8);
+            let (low, high) = match (column.low, column.high) {
+                (true, true) => (first, Some((second + number) as u8)),
+                (true, false) => (first, None),
+                (false, _) => (None, first),
+            };
             let ranker = Ranker {
                 column: index,
                 blocks: group.blocks.len() + usize::from(column.thresholds.len() >= BLOCK),
                 several: column.thresholds.len() >= BLOCK,
                 table: group.tables.len(),
                 levels: (column.thresholds.len() + 1).next_power_of_two().ilog2() as usize,
-                low: slot(column.low),
-                high: slot(column.high),
+                low,
+                high,
             };
             push_blocks(&mut group.blocks, &column.thresholds);
             push_table(&mut group.tables, &column.thresholds, ranker.levels);
             by_column[index] = Some(ranker);
             group.rankers.push(ranker);
         }
-        group.slots = slots.next().map_or(MOST_SLOTS, usize::from);
         let split = |branch: &Branch| {
             let ranker = by_column.get(branch.feature)?.as_ref()?;
             let slot = if branch.nan_goes_left { ranker.low } else { ranker.high }?;

@@ -5,10 +5,7 @@ use std::thread;
 
 /// Does each piece of work in a thread of its own, the first in this one, and gives what came of them in their order. Where
 /// the system gives no thread, this one does its piece too.
-pub(super) fn in_threads<W: Send, T: Send>(pieces: Vec<W>, work: impl Fn(usize, W) -> T + Sync) -> Vec<T>
-where
-    W: Copy,
-{
+pub(super) fn in_threads<W: Copy + Send, T: Send>(pieces: Vec<W>, work: impl Fn(usize, W) -> T + Sync) -> Vec<T> {
     let work = &work;
     thread::scope(|scope| {
         let start = |(number, piece): (usize, W)| {

@@ -11,8 +11,8 @@
 mod batch;
 mod single;
 
+use super::deep;
 use super::packed::{Group, HIGHEST, MOST_DEPTH, MOST_SLOTS, MOST_TREES, Segment, Split};
-use super::portable;
 
 /// One vector.
 #[derive(Debug, Clone, Copy)]
@@ -124,13 +124,17 @@ impl Wide {
             return;
         }
         let mut block = batch::Block::new(targets);
-        let chunks = matrix.chunks(batch::ROWS * columns).zip(sums.chunks_mut(batch::ROWS * targets));
-        for (rows, sums) in chunks {
+        for (matrix, sums) in matrix.chunks(deep::ROWS * columns).zip(sums.chunks_mut(deep::ROWS * targets)) {
             for (segment, wide) in segments.iter().zip(&self.0) {
                 match (segment, wide) {
-                    // SAFETY: a `Wide` exists only if the processor has AVX2.
-                    (Segment::Group(group), Some(wide)) => unsafe { block.add(group, wide, rows, columns, sums) },
-                    (Segment::Deep(deep), _) => deep.add(rows, columns, sums, targets),
+                    (Segment::Group(group), Some(wide)) => {
+                        let blocks = matrix.chunks(batch::ROWS * columns).zip(sums.chunks_mut(batch::ROWS * targets));
+                        for (rows, sums) in blocks {
+                            // SAFETY: a `Wide` exists only if the processor has AVX2.
+                            unsafe { block.add(group, wide, rows, columns, sums) }
+                        }
+                    }
+                    (Segment::Deep(deep), _) => deep.add(matrix, columns, sums, targets),
                     (Segment::Group(_), None) => unreachable!("every group has its wide form"),
                 }
             }
@@ -140,12 +144,12 @@ impl Wide {
     fn add_row(&self, segments: &[Segment], row: &[f32], sums: &mut [f32]) {
         for (segment, wide) in segments.iter().zip(&self.0) {
             match (segment, wide) {
-                (Segment::Group(group), Some(wide)) if group.slots <= single::MOST_SLOTS => {
+                (Segment::Group(group), Some(wide)) => {
                     // SAFETY: a `Wide` exists only if the processor has AVX2.
                     unsafe { single::add_row(group, wide, row, sums) }
                 }
-                (Segment::Group(group), _) => portable::add_row(group, row, sums),
                 (Segment::Deep(deep), _) => deep.add(row, row.len(), sums, sums.len()),
+                (Segment::Group(_), None) => unreachable!("every group has its wide form"),
             }
         }
     }

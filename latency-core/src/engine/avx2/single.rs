@@ -4,39 +4,46 @@
 //! it is left to the sums, which look at one branch of each tree, in the order of the trees.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_LE_OQ, _mm_loadu_si128, _mm256_add_epi8, _mm256_blendv_epi8, _mm256_broadcastsi128_si256,
-    _mm256_cmp_ps, _mm256_cmpgt_epi8, _mm256_load_si256, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_set1_epi8,
-    _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_storeu_si256,
-    _mm256_xor_si256,
+    __m256, __m256i, _CMP_LE_OQ, _mm_loadu_si128, _mm256_add_epi8, _mm256_and_si256, _mm256_blendv_epi8,
+    _mm256_broadcastsi128_si256, _mm256_cmp_ps, _mm256_cmpgt_epi8, _mm256_load_si256, _mm256_loadu_ps,
+    _mm256_movemask_ps, _mm256_set1_epi8, _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::super::packed::{self, BLOCK, Group, Split};
+use super::super::portable;
 use super::{Bytes, MOST_BUNDLES, NUMBERS, SIGN, Stretch, WideGroup, leaf_numbers, leaf_numbers_of};
 
-/// Ranks of a row that shuffles find; with more, walking the trees is as quick.
-pub(super) const MOST_SLOTS: usize = 64;
+/// Ranks of a row that shuffles find, 16 in each table; with more, walking the trees is as quick.
+const MOST_TABLES: usize = 8;
 
 /// Adds what all trees of a group give for a row.
 #[target_feature(enable = "avx2")]
 pub(super) fn add_row(group: &Group, wide: &WideGroup, row: &[f32], sums: &mut [f32]) {
     let mut ranks = [0; packed::MOST_SLOTS];
+    let mut differ = false;
     for ranker in &group.rankers {
         let value = row[ranker.column];
         let repeated = _mm256_set1_ps(value);
         let rank = ranker.rank_by(&group.blocks, |block| not_above(block, repeated));
         ranker.put(rank, value, &mut ranks);
+        differ |= value.is_nan() && ranker.low.is_some() && ranker.high.is_some();
     }
+    // Second ranks stand a power of two after the first ones, in slots that only one more bit tells from theirs: as long as
+    // they equal them, nobody looks at it.
+    let slots = if differ || !group.half.is_power_of_two() { group.slots } else { group.half };
     let sign = _mm256_set1_epi8(SIGN.cast_signed());
-    let table = |first: usize| {
-        let ranks = &ranks[first..first + 16];
+    let mut tables = [sign; MOST_TABLES];
+    for (table, ranks) in tables.iter_mut().zip(ranks.as_chunks::<16>().0) {
         // SAFETY: there are 16.
-        _mm256_xor_si256(_mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(ranks.as_ptr().cast()) }), sign)
-    };
-    let tables = [table(0), table(16), table(32), table(48)];
-    match group.slots {
+        *table = _mm256_xor_si256(_mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(ranks.as_ptr().cast()) }), sign);
+    }
+    match slots {
         0..=16 => add_trees::<1>(wide, &ranks, tables, sums),
         17..=32 => add_trees::<2>(wide, &ranks, tables, sums),
-        _ => add_trees::<4>(wide, &ranks, tables, sums),
+        33..=64 => add_trees::<4>(wide, &ranks, tables, sums),
+        65..=128 => add_trees::<MOST_TABLES>(wide, &ranks, tables, sums),
+        _ => portable::walk(group, &ranks, sums),
     }
 }
 
@@ -64,7 +71,7 @@ fn load(bytes: &Bytes) -> __m256i {
 fn add_trees<const TABLES: usize>(
     wide: &WideGroup,
     ranks: &[u8; packed::MOST_SLOTS],
-    tables: [__m256i; 4],
+    tables: [__m256i; MOST_TABLES],
     sums: &mut [f32],
 ) {
     let mut numbers = Numbers([0; 32 * MOST_BUNDLES]);
@@ -108,18 +115,24 @@ fn add_trees<const TABLES: usize>(
 #[repr(align(32))]
 struct Numbers([u8; 32 * MOST_BUNDLES]);
 
-/// The ranks in these slots: a shuffle looks at the lower four bits, the fifth and sixth say in which table.
+/// The ranks in these slots: a shuffle looks at the lower four bits, the next ones say in which table.
 #[target_feature(enable = "avx2")]
-fn pick<const TABLES: usize>([a, b, c, d]: [__m256i; 4], slots: __m256i) -> __m256i {
-    let first = _mm256_shuffle_epi8(a, slots);
+fn pick<const TABLES: usize>(tables: [__m256i; MOST_TABLES], slots: __m256i) -> __m256i {
+    // Where eight tables are half of the slots, the eighth bit is there, for which a shuffle would give nothing.
+    let slots = if TABLES == 8 { _mm256_and_si256(slots, _mm256_set1_epi8(127)) } else { slots };
+    let found = |table: usize| _mm256_shuffle_epi8(tables[table], slots);
     if TABLES == 1 {
-        return first;
+        return found(0);
     }
     let fifth = _mm256_slli_epi16::<3>(slots);
-    let first = _mm256_blendv_epi8(first, _mm256_shuffle_epi8(b, slots), fifth);
+    let of_two = |first: usize| _mm256_blendv_epi8(found(first), found(first + 1), fifth);
     if TABLES == 2 {
-        return first;
+        return of_two(0);
     }
-    let second = _mm256_blendv_epi8(_mm256_shuffle_epi8(c, slots), _mm256_shuffle_epi8(d, slots), fifth);
-    _mm256_blendv_epi8(first, second, _mm256_slli_epi16::<2>(slots))
+    let sixth = _mm256_slli_epi16::<2>(slots);
+    let of_four = |first: usize| _mm256_blendv_epi8(of_two(first), of_two(first + 2), sixth);
+    if TABLES == 4 {
+        return of_four(0);
+    }
+    _mm256_blendv_epi8(of_four(0), of_four(4), _mm256_slli_epi16::<1>(slots))
 }

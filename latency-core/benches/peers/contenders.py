@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ NATIVE = "native engine"
 
 @dataclass(frozen=True)
 class Contender:
-    """`word` is its name for the worker of its language. Without `several`, it uses one thread whatever it is told."""
+    """`word` is its name for the worker of its language, `engine` which one our package is told to use.
+
+    Without `several`, it uses one thread whatever it is told.
+    """
 
     name: str
     language: str
@@ -28,7 +31,8 @@ class Contender:
     ours: bool = False
     several: bool = True
     own_trees: bool = False
-    variables: dict[str, str] = field(default_factory=dict)
+    takes_gaps: bool = True
+    engine: str = ""
 
     @property
     def title(self) -> str:
@@ -39,7 +43,7 @@ def package(language: str, engine: str) -> Contender:
     """This project's package with one of its engines, from named fields to a prediction."""
     word = f"predictor-{engine}" if language == RUST else "package"
     name = "`Predictor`, native" if engine == "native" else "`Predictor`, ONNX Runtime"
-    return Contender(name, language, word, ours=True, variables={"LATENCY_ENGINE": engine})
+    return Contender(name, language, word, ours=True, engine=engine)
 
 
 REFERENCE = Contender(NATIVE, RUST, "native", ours=True)
@@ -49,7 +53,7 @@ CONTENDERS = (
     Contender("ort", RUST, "ort"),
     Contender("gbdt", RUST, "gbdt", several=False),
     Contender("hessboost", RUST, "hessboost"),
-    Contender("silva", RUST, "silva", several=False),
+    Contender("silva", RUST, "silva", several=False, takes_gaps=False),
     Contender("XGBoost", PYTHON, "xgboost"),
     Contender("onnxruntime", PYTHON, "onnxruntime"),
     Contender("Treelite GTIL", PYTHON, "gtil"),
@@ -68,7 +72,9 @@ class Process:
         program = {RUST: [rust], PYTHON: [sys.executable, HERE / "worker.py"], NODE: ["node", NODE_WORKER]}
         self.contender, self.threads, self.folder, self.log = contender, threads, folder, log
         # For those that take their threads from there: rayon, OpenMP.
-        variables = {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads), **contender.variables}
+        variables = {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
+        if contender.engine:
+            variables["LATENCY_ENGINE"] = contender.engine
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*program[contender.language], contender.word, str(threads), folder, str(columns)],
@@ -83,10 +89,12 @@ class Process:
         """Gives an order and waits until it is carried out."""
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps({"order": order, **given}), file=self.process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline() or "null")
-        if answer is None:
-            sys.exit(f"{self.contender.title} ended:\n{self.log.read_text(errors='replace')[-3000:]}")
-        return answer
+        for line in self.process.stdout:
+            # Some libraries talk in between.
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        sys.exit(f"{self.contender.title} ended:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def seconds(self, rows: int, calls: int) -> float:
         """The time of so many calls of so many rows."""

@@ -36,8 +36,13 @@ def colour(contender: Contender, peers: list[Contender]) -> str:
     if contender is REFERENCE:
         return OURS["native"]
     if contender.ours:
-        return OURS[contender.variables["LATENCY_ENGINE"]]
+        return OURS[contender.engine]
     return COLOURS[peers.index(contender) % len(COLOURS)]
+
+
+def plain(name: str) -> str:
+    """A name without the marks of code."""
+    return name.replace("`", "")
 
 
 def lines(found: Found) -> Figure:
@@ -53,7 +58,7 @@ def lines(found: Found) -> Figure:
             style = "-" if contender is REFERENCE or not contender.ours else "--"
             width = 2.0 if contender is REFERENCE else 1.2
             axes.plot(*zip(*points, strict=True), style, color=colour(contender, peers), lw=width, marker=".", ms=4,
-                      label=contender.name)  # fmt: skip
+                      label=plain(contender.name))  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="rows in a call", title=language)
         axes.grid(alpha=0.25, lw=0.5)
         axes.legend(frameon=False, fontsize=6, loc="upper right")
@@ -79,9 +84,10 @@ def ratios(found: Found) -> Figure:
                 axes.text(high * 1.15, at, f"{middle:.3g}", va="center", fontsize=6.5)
         axes.axvline(1, color="black", lw=0.8)
         axes.set(xscale="log", xlabel="time / native engine, one thread")
-        axes.set_xlim(0.7, 4 * axes.get_xlim()[1])
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(0.7, low), 4 * high)
         axes.set_title("1 row in a call" if rows == 1 else f"{rows:,} rows in a call", fontsize=9)
-    panels[0].set_yticks(np.arange(len(shown)), [one.title for one in reversed(shown)], fontsize=7)
+    panels[0].set_yticks(np.arange(len(shown)), [plain(one.title) for one in reversed(shown)], fontsize=7)
     return figure
 
 
@@ -104,7 +110,7 @@ def scaling(found: Found) -> Figure:
         axes.grid(alpha=0.25, lw=0.5)
     panels[0].set_ylabel("µs per row, one thread")
     panels[0].legend(frameon=False, fontsize=6.5)
-    panels[-1].plot([], [], "--", color="black", label="1 row in a call")
-    panels[-1].plot([], [], "-", color="black", label="1,000 rows in a call")
-    panels[-1].legend(*panels[-1].get_legend_handles_labels(), frameon=False, fontsize=6.5)
+    styles = [panels[-1].plot([], [], style, color="black", label=f"{rows} in a call")[0]
+              for style, rows in (("--", "1 row"), ("-", "1,000 rows"))]  # fmt: skip
+    panels[-1].legend(handles=styles, frameon=False, fontsize=6.5)
     return figure

@@ -34,15 +34,12 @@ class Times:
 def take_turns(processes: Sequence[Process], rows: int, turns: int, most_seconds: float) -> list[Times | None]:
     """The times of each, None where a call would take longer than `most_seconds`.
 
-    How long a call takes is estimated with fewer rows first, where those are many.
+    How long a call takes is estimated with fewer rows, where those are many.
     """
     calls: list[int] = []
     for process in processes:
         few = min(rows, 1000)
-        warm = process.seconds(few, 1)
-        call = min(warm, process.seconds(few, 1)) * rows / few
-        if call <= most_seconds and rows > few:
-            call = process.seconds(rows, 1)
+        call = min(process.seconds(few, 1), process.seconds(few, 1)) * rows / few
         calls.append(0 if call > most_seconds else max(1, round(TURN_SECONDS / max(call, 1e-7))))
     times = [Times() for _ in processes]
     for turn in range(turns):

@@ -49,7 +49,7 @@ impl Contender for Ort {
     }
 }
 
-/// gbdt, from XGBoost's text dump as its script for that writes it.
+/// gbdt, from XGBoost's text dump as its script for that writes it; squared error has its old name there.
 pub struct Gbdt {
     model: GBDT,
     columns: usize,
@@ -59,7 +59,7 @@ impl Gbdt {
     pub fn load(setting: &Setting) -> Self {
         let file = setting.folder.join("gbdt.model");
         let file = file.to_str().expect("a path in UTF-8");
-        let model = GBDT::from_xgboost_dump(file, "reg:squarederror").expect("gbdt takes the model");
+        let model = GBDT::from_xgboost_dump(file, "reg:linear").expect("gbdt takes the model");
         Self { model, columns: setting.columns }
     }
 }

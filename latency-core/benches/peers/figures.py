@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from contenders import NODE, PYTHON, REFERENCE, RUST, Contender
 from matplotlib.figure import Figure
+from report import number
 
 if TYPE_CHECKING:
     from run import Found
@@ -81,7 +82,7 @@ def ratios(found: Found) -> Figure:
                 middle, low, high = times.over(reference)
                 axes.barh(at, middle, color=OURS["native"] if contender.ours else "#c9c9c9", height=0.7)
                 axes.errorbar(middle, at, xerr=[[middle - low], [high - middle]], ecolor="black", lw=0.7)
-                axes.text(high * 1.15, at, f"{middle:.3g}", va="center", fontsize=6.5)
+                axes.text(high * 1.15, at, number(middle), va="center", fontsize=6.5)
         axes.axvline(1, color="black", lw=0.8)
         axes.set(xscale="log", xlabel="time / native engine, one thread")
         low, high = axes.get_xlim()

@@ -19,6 +19,7 @@ CONCERNS = {"trees": "trees, depth 6, 12 features", "depth": "depth, 300 trees",
 LIBRARIES = (
     "The libraries of peers were loaded before; Python's and Node.js's `Predictor` loads ONNX Runtime's with the model."
 )
+CALLED = {"trees": "trees", "depth": "depth", "columns": "features"}
 Choice = Callable[[Contender], bool]
 
 
@@ -87,6 +88,13 @@ def statements(found: Found) -> Iterable[str]:
         whole = next(one for one in found.loads if one.ours and one.language == language and one.word != REFERENCE.word)
         result = compared(found, whole, lambda contender, language=language: contender.language == language)
         yield f"- The whole `Predictor` in {language}, native, beside the fastest {others}: {result}."
+    behind = [
+        f"{CALLED[what]} {value}, {called(rows)}: {contender.name} {times.over(reference)[0]:.1f}"
+        for (what, value, contender, rows), times in found.scaling.items()
+        if times and (reference := found.scaling[what, value, REFERENCE, rows]) and times.over(reference)[0] < 1
+    ]
+    if behind:
+        yield f"- **Behind** among the models that grow, as time / native engine: {'; '.join(behind)}."
 
 
 def compared(found: Found, ours: Contender, choice: Choice) -> str:

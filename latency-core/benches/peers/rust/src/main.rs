@@ -20,7 +20,7 @@ fn main() {
     match contender.as_str() {
         "native" => serve(&setting, ours::Native::load),
         "predictor-native" => {
-            serve(&setting, |setting| ours::Whole::load(setting, Predictor::builder().engine(Engine::Native)))
+            serve(&setting, |setting| ours::Whole::load(setting, Predictor::builder().engine(Engine::Native)));
         }
         "predictor-onnxruntime" => {
             let environment = peers::environment();

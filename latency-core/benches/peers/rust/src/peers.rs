@@ -49,7 +49,7 @@ impl Contender for Ort {
     }
 }
 
-/// gbdt, from XGBoost's text dump as its script for that writes it; squared error has its old name there.
+/// gbdt, from `XGBoost`'s text dump as its script for that writes it; squared error has its old name there.
 pub struct Gbdt {
     model: GBDT,
     columns: usize,
@@ -78,7 +78,7 @@ impl Contender for Gbdt {
     }
 }
 
-/// hessboost, from XGBoost's own file. One row has a call of its own, which is faster.
+/// hessboost, from `XGBoost`'s own file. One row has a call of its own, which is faster.
 pub struct Hessboost {
     model: BoostedModel,
     columns: usize,
@@ -107,7 +107,7 @@ impl Contender for Hessboost {
     }
 }
 
-/// silva, from XGBoost's JSON. It takes a row of 64-bit floats at a time.
+/// silva, from `XGBoost`'s JSON. It takes a row of 64-bit floats at a time.
 pub struct Silva {
     model: MultiOutputForest,
     columns: usize,

@@ -171,6 +171,22 @@ bench-server: ## Compare the server, under load, with Flask, MLflow's server and
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/benches/peers/run.py \
 	    target/release/latency-server target/oha/bin/oha target/peers/bin/mlserver
 
+# All of it below target/, with the package and the addon as they are released: nothing is installed into the environment.
+PEERS := target/peers-engine
+.PHONY: bench-engine
+bench-engine: latency-node/node_modules/.package-lock.json ## Compare the native engine with all else that evaluates the same trees, into docs/benchmarks.md (an hour)
+	cmp -s latency-core/benches/peers/requirements.txt $(PEERS)/pinned.txt || { rm -rf $(PEERS) && \
+	    $(PYTHON) -m venv $(PEERS) && \
+	    $(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r latency-core/benches/peers/requirements.txt && \
+	    cp latency-core/benches/peers/requirements.txt $(PEERS)/pinned.txt; }
+	rm -rf $(PEERS)/wheel
+	cd latency-py && ../$(PEERS)/bin/maturin build --quiet --locked --release --out ../$(PEERS)/wheel
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PEERS)/wheel/*.whl
+	cd latency-node && npm exec -- napi build --platform --release --no-js --dts index.d.ts
+	cargo build --release --manifest-path latency-core/benches/peers/rust/Cargo.toml --target-dir $(PEERS)-rust
+	LATENCY_ORT_DYLIB_PATH="$$(echo $(CURDIR)/$(PEERS)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)" \
+	    $(PEERS)/bin/python latency-core/benches/peers/run.py $(PEERS)-rust/release/latency-core-peers $(BENCH)
+
 .PHONY: bench-python
 bench-python: ## Compare the wheel with XGBoost and onnxruntime on the same matrix (minutes)
 	$(MAKE) wheel PROFILE=release

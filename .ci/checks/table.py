@@ -31,7 +31,8 @@ def own(name: str) -> str:
 CHECKS = (
     # Seconds each, side by side.
     Check("fmt", QUICK, "Rust is formatted",
-          "cargo fmt --all --check && cd latency-core/fuzz && cargo fmt --check", RUST, ("cargo",)),
+          "cargo fmt --all --check && for crate in fuzz benches/peers/rust; do "
+          "cargo fmt --manifest-path latency-core/$crate/Cargo.toml --check || exit; done", RUST, ("cargo",)),
     Check("ruff", QUICK, "Python is formatted; lints, and bandit's security rules (S); scripts without an ending too",
           own("ruff.py"), (*PYTHON_FILES, *PYTHON_SCRIPTS), ("environment",)),
     Check("mypy", QUICK, "Python's types are true", f"cd latency-py && ../{PYTHON} -m mypy",

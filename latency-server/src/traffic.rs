@@ -23,6 +23,9 @@ use crate::trace;
 
 const ID: &str = "X-Request-Id";
 
+/// The most bytes of an answer that are copied at a time.
+const MAX_PIECE: usize = 256 * 1024;
+
 /// Attaches the bookkeeping. It comes before all others, so that it knows of every request and sees every answer.
 pub fn stage() -> impl Fairing {
     Traffic
@@ -92,8 +95,13 @@ impl Fairing for Traffic {
             client: request.remote().map(|remote| remote.ip()),
             trace: exchange.trace.clone(),
         };
+        let size = response.body_mut().size().await;
+        if let Some(size) = size {
+            // In one piece; with a byte more, so that its end is seen without room for another piece.
+            response.set_max_chunk_size(size.min(MAX_PIECE) + 1);
+        }
         let body = response.body_mut();
-        if body.is_some() && body.size().await.is_none() && exchange.method != Method::Head {
+        if body.is_some() && size.is_none() && exchange.method != Method::Head {
             let chunk = body.max_chunk_size();
             let finished = Finished { started: exchange.started, record, metrics };
             let body = Measured { body: body.take(), _finished: finished };

@@ -81,6 +81,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
+    limit: IntGauge,
     errors: IntCounterVec,
     row_errors: IntCounterVec,
     rejections: IntCounterVec,
@@ -140,6 +141,11 @@ impl Metrics {
         };
         let in_flight = IntGauge::new("latency_http_requests_in_flight", "Requests whose answers are not sent yet.")?;
         registry.register(Box::new(in_flight.clone()))?;
+        let limit = IntGauge::new(
+            "latency_concurrency_limit",
+            "Requests that are worked on at the same time; more wait, then they are turned away.",
+        )?;
+        registry.register(Box::new(limit.clone()))?;
         let metrics = Self {
             requests: counters(
                 "latency_http_requests_total",
@@ -153,6 +159,7 @@ impl Metrics {
                 &SECONDS,
             )?,
             in_flight,
+            limit,
             errors: counters("latency_errors_total", "Requests answered with an error, by its code.", &["code"])?,
             row_errors: counters(
                 "latency_row_errors_total",
@@ -312,6 +319,11 @@ impl Metrics {
     /// The shadow was not asked about so many rows.
     pub(crate) fn shadow_left_out(&self, rows: usize) {
         self.shadow_rows.with_label_values(&["left_out"]).inc_by(rows as u64);
+    }
+
+    /// So many requests are worked on at the same time.
+    pub(crate) fn limited_to(&self, requests: usize) {
+        self.limit.set(i64::try_from(requests).unwrap_or(i64::MAX));
     }
 
     /// Requests whose answers are not sent yet.

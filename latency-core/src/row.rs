@@ -437,7 +437,7 @@ impl Row {
     /// Adds a value that may stand there once; `inside` is how the caller wrote it if it stood inside an end.
     fn set_once(&mut self, field: Cow<'static, str>, value: Value, inside: Option<Shown<'_>>) -> Result<()> {
         // What the caller says of an end overrides what its place's name implies.
-        if self.implied.iter().any(|implied| *implied == field) {
+        if self.implied.contains(&field) {
             self.implied.retain(|implied| *implied != field);
             self.values.retain(|given| given.field != field);
         }

@@ -18,6 +18,7 @@ use crate::models::Model;
 use crate::query::{Query, refused};
 use crate::rows_json::{RowsJson, append, room, warnings_of};
 use crate::shadow::Shadow;
+use crate::traffic::ManyRows;
 
 /// The most rows in one request.
 pub const MAX_ROWS: usize = 100_000;
@@ -47,6 +48,7 @@ async fn predict(
     body: Result<Body, Failure>,
     model: Result<Model, Failure>,
     shadow: Shadow,
+    many: ManyRows<'_>,
 ) -> Result<Json, Failure> {
     let Body(text) = body?;
     let options = Options::read(query)?;
@@ -55,6 +57,7 @@ async fn predict(
         // Microseconds: not worth another thread.
         return predict_one(&model, model.0.seen(), &shadow, &options, &text);
     }
+    many.are_asked();
     let bytes = text.len();
     work(bytes, move || predict_many(&model, &shadow, &options, &text)).await
 }

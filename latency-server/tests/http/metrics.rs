@@ -215,6 +215,9 @@ fn requests_are_counted() {
     assert_eq!(scrape.value("latency_http_request_duration_seconds_count", &[("route", "/predict")]), 6.0);
     let took = scrape.value("latency_http_request_duration_seconds_sum", &[("route", "/predict")]);
     assert!(took > 0.0, "{took}");
+    let arrays =
+        |array| scrape.value("latency_http_request_duration_seconds_count", &[("route", "/predict"), ("array", array)]);
+    assert_eq!((arrays("true"), arrays("false")), (1.0, 5.0));
     // The one that reads them.
     assert_eq!(scrape.value("latency_http_requests_in_flight", &[]), 1.0);
 

@@ -544,7 +544,7 @@ impl From<&Path> for Row {
                 }
             }
             if end.provider_implied {
-                row.implied.push(format!("{name}_provider"));
+                row.implied.push(format!("{name}_provider").into());
             }
         }
         row.uncertainty_km = [&path.src, &path.dst].map(|end| Some(end.uncertainty_km));

@@ -1,6 +1,7 @@
 //! A row: the values of one path, as callers in every language write them.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,86 @@ pub enum Entry {
     End(Vec<(String, Value)>),
 }
 
+/// An [`Entry`] whose keys may lie in what was read.
+pub(crate) enum Written<'a> {
+    Value(Value),
+    Place(Place, Vec<(Cow<'a, str>, Value)>),
+    End(Vec<(Cow<'a, str>, Value)>),
+}
+
+impl From<Entry> for Written<'_> {
+    fn from(entry: Entry) -> Self {
+        let shared =
+            |values: Vec<(String, Value)>| values.into_iter().map(|(key, value)| (Cow::Owned(key), value)).collect();
+        match entry {
+            Entry::Value(value) => Self::Value(value),
+            Entry::Place(place, values) => Self::Place(place, shared(values)),
+            Entry::End(values) => Self::End(shared(values)),
+        }
+    }
+}
+
+impl From<Written<'_>> for Entry {
+    fn from(written: Written<'_>) -> Self {
+        let owned = |values: Vec<(Cow<'_, str>, Value)>| {
+            values.into_iter().map(|(key, value)| (key.into_owned(), value)).collect()
+        };
+        match written {
+            Written::Value(value) => Self::Value(value),
+            Written::Place(place, values) => Self::Place(place, owned(values)),
+            Written::End(values) => Self::End(owned(values)),
+        }
+    }
+}
+
+/// What a caller calls a field of an end, for messages: written out when there is one.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    /// `src`
+    Key(&'a str),
+    /// `src.lat`
+    Part(&'a str, &'a str),
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Part(end, part) => write!(f, "{end}.{part}"),
+        }
+    }
+}
+
+/// The flat names of fields that most rows give: these take no memory.
+const FLAT: [(&str, &str, &str); 10] = [
+    ("src", "lat", "src_lat"),
+    ("src", "lon", "src_lon"),
+    ("src", "access", "src_access"),
+    ("src", "provider", "src_provider"),
+    ("src", "tier", "src_tier"),
+    ("dst", "lat", "dst_lat"),
+    ("dst", "lon", "dst_lon"),
+    ("dst", "access", "dst_access"),
+    ("dst", "provider", "dst_provider"),
+    ("dst", "tier", "dst_tier"),
+];
+
+/// The flat name of a part of an end.
+fn flat_of(end: &str, part: &str) -> Cow<'static, str> {
+    match FLAT.iter().find(|(of, known, _)| *known == part && *of == end) {
+        Some((_, _, flat)) => Cow::Borrowed(flat),
+        None => Cow::Owned(format!("{end}_{part}")),
+    }
+}
+
+/// A flat name, kept.
+fn flat(name: Cow<'_, str>) -> Cow<'static, str> {
+    match FLAT.iter().find(|(_, _, flat)| *flat == name) {
+        Some((_, _, flat)) => Cow::Borrowed(flat),
+        None => Cow::Owned(name.into_owned()),
+    }
+}
+
 /// The features of one path: values by the flat names of the model's fields.
 ///
 /// ```
@@ -115,7 +196,7 @@ pub enum Entry {
 pub struct Row {
     values: Vec<Given>,
     /// Fields that the name of a place implies: a model without them does not mind, and the caller can override them.
-    pub(crate) implied: Vec<String>,
+    pub(crate) implied: Vec<Cow<'static, str>>,
     /// Whether an end was given as a place or a group of values.
     pub(crate) nested: bool,
     /// How far from its position each end may be, where the kind of its place says so, km.
@@ -125,7 +206,7 @@ pub struct Row {
 /// A value, by the flat name of its field.
 #[derive(Debug, Clone, PartialEq)]
 struct Given {
-    field: String,
+    field: Cow<'static, str>,
     value: Value,
     /// Whether it stood inside an end.
     nested: bool,
@@ -160,8 +241,9 @@ impl Row {
     /// range), with the field `src` or `dst`.
     pub fn between(src: &str, dst: &str) -> Result<Self> {
         let mut row = Self { nested: true, ..Self::default() };
-        row.set_place("src", "src", &find_place("src", src, Place::find)?)?;
-        row.set_place("dst", "dst", &find_place("dst", dst, Place::find)?)?;
+        for (end, name) in [("src", src), ("dst", dst)] {
+            row.set_place(end, Shown::Key(end), &find_place(end, name, Place::find)?)?;
+        }
         Ok(row)
     }
 
@@ -191,7 +273,7 @@ impl Row {
     /// assert_eq!(row.get("load"), Some(&Value::Number(0.3)));
     /// ```
     pub fn set(&mut self, field: impl Into<String>, value: impl Into<Value>) {
-        let (field, value) = (field.into(), value.into());
+        let (field, value) = (Cow::Owned(field.into()), value.into());
         self.implied.retain(|implied| *implied != field);
         match self.values.iter_mut().find(|given| given.field == field) {
             Some(given) => *given = Given { field, value, nested: false },
@@ -220,7 +302,7 @@ impl Row {
     /// assert_eq!(row.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["hops", "link"]);
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.values.iter().map(|given| (given.field.as_str(), &given.value))
+        self.values.iter().map(|given| (&*given.field, &given.value))
     }
 
     /// Builds a row from what a caller wrote: an end is the name of a place or a group of values, other fields stand
@@ -243,6 +325,14 @@ impl Row {
     }
 
     pub(crate) fn from_entries_by(entries: impl IntoIterator<Item = (String, Entry)>, find: Find) -> Result<Self> {
+        Self::from_written(entries.into_iter().map(|(key, entry)| (Cow::Owned(key), entry.into())), find)
+    }
+
+    /// From what a caller wrote; keys may lie in what was read.
+    pub(crate) fn from_written<'a>(
+        entries: impl IntoIterator<Item = (Cow<'a, str>, Written<'a>)>,
+        find: Find,
+    ) -> Result<Self> {
         let mut row = Self::default();
         for (key, entry) in entries {
             if row.values.len() > MAX_VALUES {
@@ -252,28 +342,28 @@ impl Row {
                 )
                 .with_field(key));
             }
-            match (key.as_str(), entry) {
-                (end @ ("src" | "dst"), Entry::Value(Value::Text(name))) => {
+            match (&*key, entry) {
+                (end @ ("src" | "dst"), Written::Value(Value::Text(name))) => {
                     row.nested = true;
-                    row.set_place(end, end, &find_place(end, &name, find)?)?;
+                    row.set_place(end, Shown::Key(end), &find_place(end, &name, find)?)?;
                 }
-                (end @ ("src" | "dst"), Entry::Place(place, values)) => {
+                (end @ ("src" | "dst"), Written::Place(place, values)) => {
                     row.nested = true;
-                    row.set_place(end, end, &place)?;
+                    row.set_place(end, Shown::Key(end), &place)?;
                     row.set_end(end, values, find)?;
                 }
-                (end @ ("src" | "dst"), Entry::End(values)) => {
+                (end @ ("src" | "dst"), Written::End(values)) => {
                     row.nested = true;
                     row.set_end(end, values, find)?;
                 }
-                (end @ ("src" | "dst"), Entry::Value(value)) => {
+                (end @ ("src" | "dst"), Written::Value(value)) => {
                     let found = if value == Value::Missing { "nothing" } else { "a number" };
                     return Err(
                         Error::new(ErrorKind::InvalidField, format!("found {found}; allowed: {END}")).with_field(end)
                     );
                 }
-                (field, Entry::Value(value)) => row.set_once(field, value, None)?,
-                (field, Entry::End(_) | Entry::Place(..)) => {
+                (_, Written::Value(value)) => row.set_once(flat(key), value, None)?,
+                (field, Written::End(_) | Written::Place(..)) => {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
                         "found an object; allowed: a number, a string or null; only `src` and `dst` can be objects",
@@ -285,7 +375,7 @@ impl Row {
         Ok(row)
     }
 
-    fn set_end(&mut self, end: &str, values: Vec<(String, Value)>, find: Find) -> Result<()> {
+    fn set_end(&mut self, end: &str, values: Vec<(Cow<'_, str>, Value)>, find: Find) -> Result<()> {
         if values.len() > MAX_VALUES {
             return Err(Error::new(
                 ErrorKind::InvalidField,
@@ -302,15 +392,15 @@ impl Row {
         }
         match place {
             Some(Value::Text(name)) => {
-                let shown = format!("{end}.place");
+                let shown = Shown::Part(end, "place");
                 if values.iter().any(|(part, _)| part == "lat" || part == "lon") {
                     return Err(Error::new(
                         ErrorKind::InvalidField,
                         "found a place beside `lat` or `lon`; allowed: either a place or coordinates; leave one out",
                     )
-                    .with_field(shown));
+                    .with_field(shown.to_string()));
                 }
-                self.set_place(end, &shown, &find_place(&shown, name, find)?)?;
+                self.set_place(end, shown, &find_place(shown, name, find)?)?;
             }
             Some(Value::Number(number)) => {
                 return Err(Error::new(
@@ -326,14 +416,17 @@ impl Row {
         }
         let mut uncertainty_km = None;
         for (part, value) in values.into_iter().filter(|(part, _)| part != "place") {
-            let shown = format!("{end}.{part}");
+            let shown = Shown::Part(end, &part);
             if part == UNCERTAINTY {
-                if uncertainty_km.replace(uncertainty(&value).map_err(|error| error.with_field(&*shown))?).is_some() {
-                    return Err(Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(shown));
+                let km = uncertainty(&value).map_err(|error| error.with_field(shown.to_string()))?;
+                if uncertainty_km.replace(km).is_some() {
+                    return Err(
+                        Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(shown.to_string())
+                    );
                 }
                 continue;
             }
-            self.set_once(&format!("{end}_{part}"), value, Some(&shown))?;
+            self.set_once(flat_of(end, &part), value, Some(shown))?;
         }
         if let Some(Some(km)) = uncertainty_km {
             self.uncertainty_km[usize::from(end == "dst")] = Some(km);
@@ -342,10 +435,10 @@ impl Row {
     }
 
     /// Adds a value that may stand there once; `inside` is how the caller wrote it if it stood inside an end.
-    fn set_once(&mut self, field: &str, value: Value, inside: Option<&str>) -> Result<()> {
+    fn set_once(&mut self, field: Cow<'static, str>, value: Value, inside: Option<Shown<'_>>) -> Result<()> {
         // What the caller says of an end overrides what its place's name implies.
-        if self.implied.iter().any(|implied| implied == field) {
-            self.implied.retain(|implied| implied != field);
+        if self.implied.contains(&field) {
+            self.implied.retain(|implied| *implied != field);
             self.values.retain(|given| given.field != field);
         }
         if let Some(given) = self.values.iter().find(|given| given.field == field) {
@@ -356,20 +449,19 @@ impl Row {
                 _ => String::new(),
             };
             return Err(Error::new(ErrorKind::InvalidField, format!("found twice{also}; give it once"))
-                .with_field(inside.unwrap_or(field)));
+                .with_field(inside.map_or_else(|| field.into_owned(), |shown| shown.to_string())));
         }
-        self.values.push(Given { field: field.to_owned(), value, nested: inside.is_some() });
+        self.values.push(Given { field, value, nested: inside.is_some() });
         Ok(())
     }
 
-    /// `shown` is what the caller calls the field that holds the name.
-    fn set_place(&mut self, end: &str, shown: &str, place: &Place) -> Result<()> {
+    fn set_place(&mut self, end: &str, shown: Shown<'_>, place: &Place) -> Result<()> {
         self.uncertainty_km[usize::from(end == "dst")] = Some(place.uncertainty_km());
-        self.set_once(&format!("{end}_lat"), place.lat.into(), Some(shown))?;
-        self.set_once(&format!("{end}_lon"), place.lon.into(), Some(shown))?;
-        let field = format!("{end}_provider");
+        self.set_once(flat_of(end, "lat"), place.lat.into(), Some(shown))?;
+        self.set_once(flat_of(end, "lon"), place.lon.into(), Some(shown))?;
+        let field = flat_of(end, "provider");
         if let Some(provider) = place.provider().filter(|_| self.get(&field).is_none()) {
-            self.set_once(&field, provider.as_str().into(), Some(shown))?;
+            self.set_once(field.clone(), provider.as_str().into(), Some(shown))?;
             self.implied.push(field);
         }
         Ok(())
@@ -417,9 +509,9 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Row {
 pub(crate) type Find = fn(&str) -> Result<Place>;
 
 /// `shown` is what the caller calls the field that holds the name.
-pub(crate) fn find_place(shown: &str, name: &str, find: Find) -> Result<Place> {
+pub(crate) fn find_place(shown: impl fmt::Display, name: &str, find: Find) -> Result<Place> {
     find(name).map_err(|error| {
-        let field = error.field().map_or_else(|| shown.to_owned(), |axis| format!("{shown}.{axis}"));
+        let field = error.field().map_or_else(|| shown.to_string(), |axis| format!("{shown}.{axis}"));
         error.with_field(field)
     })
 }

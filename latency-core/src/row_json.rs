@@ -1,5 +1,6 @@
 //! The JSON form of a row, from text or from a parsed value.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -7,13 +8,13 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::places::Place;
-use crate::row::{END, Entry, Find, Row, Value};
+use crate::row::{END, Entry, Find, Row, Value, Written};
 
 /// A JSON value as a row needs it. Objects keep every key, so that one given twice is found and not lost.
 #[derive(Debug)]
-enum Node {
+enum Node<'a> {
     Scalar(Value),
-    Object(Vec<(String, Node)>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
     /// What cannot stand in a row, by name.
     Other(&'static str),
 }
@@ -62,7 +63,7 @@ impl Row {
         serde_json::from_str(text).map_err(|error| not_json(&error)).and_then(|node| Self::from_node(node, find))
     }
 
-    fn from_node(node: Node, find: Find) -> Result<Self> {
+    fn from_node(node: Node<'_>, find: Find) -> Result<Self> {
         let Node::Object(object) = node else {
             return Err(Error::new(
                 ErrorKind::InvalidJson,
@@ -75,11 +76,11 @@ impl Row {
         let entries = object
             .into_iter()
             .map(|(key, node)| {
-                let entry = Entry::from_node(&key, node)?;
+                let entry = Written::from_node(&key, node)?;
                 Ok((key, entry))
             })
             .collect::<Result<Vec<_>>>()?;
-        Self::from_entries_by(entries, find)
+        Self::from_written(entries, find)
     }
 }
 
@@ -101,10 +102,12 @@ impl Entry {
     /// [`ErrorKind::InvalidJson`] if it is not JSON, [`ErrorKind::InvalidField`] for what cannot stand there.
     pub fn from_json_str(key: &str, text: &str) -> Result<Self> {
         let node = serde_json::from_str(text).map_err(|error| not_json(&error).with_field(key))?;
-        Self::from_node(key, node)
+        Written::from_node(key, node).map(Self::from)
     }
+}
 
-    fn from_node(key: &str, node: Node) -> Result<Self> {
+impl<'a> Written<'a> {
+    fn from_node(key: &str, node: Node<'a>) -> Result<Self> {
         Ok(match node {
             Node::Object(mut end) => {
                 let place = place_in(&mut end).map_err(|error| error.with_field(key))?;
@@ -129,13 +132,13 @@ impl Entry {
 }
 
 /// Takes the place out of an end that holds one as [`Place`]'s JSON has it.
-fn place_in(end: &mut Vec<(String, Node)>) -> Result<Option<Place>> {
+fn place_in(end: &mut Vec<(Cow<'_, str>, Node<'_>)>) -> Result<Option<Place>> {
     if !end.iter().any(|(part, node)| Place::is_kind(part) && matches!(node, Node::Object(_))) {
         return Ok(None);
     }
     let mut place = serde_json::Map::new();
     for (part, node) in end.extract_if(.., |(part, _)| Place::has_key(part)) {
-        if place.insert(part.clone(), node.into_json()).is_some() {
+        if place.insert(part.clone().into_owned(), node.into_json()).is_some() {
             return Err(Error::new(ErrorKind::InvalidField, format!("found `{part}` twice; give it once")));
         }
     }
@@ -156,7 +159,7 @@ impl<'de> Deserialize<'de> for Row {
     }
 }
 
-impl Node {
+impl Node<'_> {
     fn scalar(self, field: impl FnOnce() -> String) -> Result<Value> {
         match self {
             Self::Scalar(value) => Ok(value),
@@ -173,7 +176,9 @@ impl Node {
             Self::Scalar(Value::Number(number)) => number.into(),
             Self::Scalar(Value::Text(text)) => text.into(),
             Self::Scalar(Value::Missing) | Self::Other(_) => serde_json::Value::Null,
-            Self::Object(entries) => entries.into_iter().map(|(key, node)| (key, node.into_json())).collect(),
+            Self::Object(entries) => {
+                entries.into_iter().map(|(key, node)| (key.into_owned(), node.into_json())).collect()
+            }
         }
     }
 
@@ -188,7 +193,7 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for Node<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodeVisitor)
     }
@@ -197,51 +202,82 @@ impl<'de> Deserialize<'de> for Node {
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Node<'de>, E> {
         Ok(Node::Other("true or false"))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Number(number as f64)))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Number(number as f64)))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Number(number)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Text(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Node, E> {
+    fn visit_string<E>(self, text: String) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Text(text)))
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
         Ok(Node::Scalar(Value::Missing))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node<'de>, A::Error> {
         while elements.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Node::Other("an array"))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+        while let Some((Key(key), node)) = map.next_entry()? {
+            entries.push((key, node));
         }
         Ok(Node::Object(entries))
+    }
+}
+
+/// A key, which stays where it was read if it can.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(text)))
     }
 }
 

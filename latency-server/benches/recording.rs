@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let request = nanoseconds(|| {
         let in_flight = metrics.begin();
-        metrics.answered(black_box("/predict"), "POST", 200, black_box(Duration::from_micros(80)));
+        metrics.answered(black_box("/predict"), false, "POST", 200, black_box(Duration::from_micros(80)));
         drop(in_flight);
     });
     let prediction_noted = nanoseconds(|| seen.note(Question::Predict, black_box(&prediction)));

@@ -11,6 +11,7 @@ use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
 use crate::predict::{MAX_ROWS, too_many_rows};
+use crate::rows_json::warnings_of;
 
 const ENDS: [&str; 2] = ["src", "dst"];
 
@@ -62,7 +63,9 @@ impl AllRows {
         let predictions = self.batch.predict()?;
         if let Some(seen) = self.served.seen() {
             let mut seen = seen.rows(Question::Predict);
-            (0..predictions.len()).filter_map(|row| predictions.get(row)).for_each(|prediction| seen.note(&prediction));
+            for (row, p50_ms) in predictions.p50_ms.iter().enumerate() {
+                seen.note_row(*p50_ms, warnings_of(&predictions, row));
+            }
         }
         Ok(predictions)
     }

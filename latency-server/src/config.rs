@@ -191,7 +191,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "LATENCY_MAX_CONCURRENCY",
-        purpose: "requests that are worked on at the same time; four times as many wait, a second at most",
+        purpose: "requests that are worked on at the same time; 32 times as many wait, a quarter of a second at most",
         allowed: "1 to 100000",
         default: "16 per processor core",
     },

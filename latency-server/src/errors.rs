@@ -61,10 +61,13 @@ pub type Json = (ContentType, Vec<u8>);
 
 /// The JSON answer that shows this value.
 pub fn json(value: &impl Serialize) -> Result<Json, Failure> {
-    serde_json::to_vec(value).map(|body| (ContentType::JSON, body)).map_err(|error| {
-        log::error!("an answer could not be written as JSON: {error}");
-        Failure::internal()
-    })
+    serde_json::to_vec(value).map(|body| (ContentType::JSON, body)).map_err(|error| unwritten(&error))
+}
+
+/// An answer could not be written.
+pub fn unwritten(error: &serde_json::Error) -> Failure {
+    log::error!("an answer could not be written as JSON: {error}");
+    Failure::internal()
 }
 
 /// What a caller gets to see of an error, with the status it is sent under.

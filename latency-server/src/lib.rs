@@ -37,6 +37,7 @@ mod query;
 mod question;
 mod reload;
 mod rfc3339;
+mod rows_json;
 mod session;
 pub mod settings;
 mod shadow;

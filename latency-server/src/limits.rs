@@ -16,12 +16,13 @@ use rocket::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use rocket::tokio::time::timeout;
 
 use crate::errors::Failure;
+use crate::metrics::Metrics;
 
-/// Requests that wait for their turn, for each that may be worked on.
-const WAITING: usize = 4;
+/// Requests that wait for their turn, for each that may be worked on: enough that it is the time that ends their wait.
+const WAITING: usize = 32;
 
-/// The longest wait for a turn.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait for a turn: who is let in then is still answered soon, and who is not can go elsewhere.
+const MAX_WAIT: Duration = Duration::from_millis(250);
 
 /// Bodies up to this size are not counted: no number of large ones keeps a single prediction out.
 pub(crate) const SMALL_BODY: usize = 16 * 1024;
@@ -57,7 +58,11 @@ impl Default for Settings {
 /// Attaches the limits, and what gives a request's turn back as soon as its answer is made.
 pub(crate) fn stage(settings: Settings, max_body_bytes: u64) -> AdHoc {
     AdHoc::on_ignite("limits", move |rocket| async move {
-        rocket.manage(Limits::new(settings, max_body_bytes)).attach(AdHoc::on_response("turns", |request, _| {
+        let limits = Limits::new(settings, max_body_bytes);
+        if let Some(metrics) = rocket.state::<Arc<Metrics>>() {
+            metrics.limited_to(limits.turns.available_permits());
+        }
+        rocket.manage(limits).attach(AdHoc::on_response("turns", |request, _| {
             // A client that reads its answer slowly keeps nobody waiting.
             request.local_cache(Held::default).end_turn();
             Box::pin(async {})
@@ -150,7 +155,7 @@ impl<'r> Share<'r> {
         Ok(Self { limits: Limits::of(request)?, held: request.local_cache(Held::default) })
     }
 
-    /// Waits for the request's turn, a second at most. Whoever reads a body does this afterwards: slow bodies keep no
+    /// Waits for the request's turn, but not for long. Whoever reads a body does this afterwards: slow bodies keep no
     /// turn. Requests without a body have their turn already. The turn ends when the answer is made.
     pub(crate) async fn admit(&self) -> Result<(), Failure> {
         if self.held().0.is_none() {

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use log::kv::{self, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rocket::tokio::task::{self, JoinHandle};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::rfc3339::rfc3339;
@@ -110,21 +110,60 @@ fn text(record: &Record<'_>, request: Option<&str>) -> String {
 }
 
 fn json(record: &Record<'_>, request: Option<&str>, now: OffsetDateTime) -> String {
-    let mut line = Map::new();
-    let mut set = |name: &str, value: Value| line.insert(name.to_owned(), value);
-    set("time", rfc3339(now).into());
-    set("level", record.level().as_str().to_ascii_lowercase().into());
-    set("target", record.target().trim_end_matches("::_").into());
-    set("message", record.args().to_string().into());
+    let mut line = Vec::with_capacity(512);
+    let mut set = |start: &str, value: &str| {
+        line.extend_from_slice(start.as_bytes());
+        append(&mut line, value);
+    };
+    set("{\"time\":", &rfc3339(now));
+    set(",\"level\":", &record.level().as_str().to_ascii_lowercase());
+    set(",\"target\":", record.target().trim_end_matches("::_"));
+    set(",\"message\":", &record.args().to_string());
     if let Some(id) = request {
-        set("request_id", id.into());
+        set(",\"request_id\":", id);
     }
-    let fields: Map<_, _> = fields(record).into_iter().filter(|(_, value)| !value.is_null()).collect();
-    if !fields.is_empty() {
-        set("fields", fields.into());
+    let before = line.len();
+    let mut fields = JsonFields { line: &mut line, start: b",\"fields\":{" };
+    // No visit fails.
+    let _ = record.key_values().visit(&mut fields);
+    if line.len() > before {
+        line.push(b'}');
     }
-    // JSON escapes what could end a line.
-    Value::Object(line).to_string()
+    line.push(b'}');
+    // JSON is UTF-8.
+    String::from_utf8(line).unwrap_or_default()
+}
+
+/// Appends the JSON of a value, which escapes what could end a line.
+fn append(line: &mut Vec<u8>, value: impl serde::Serialize) {
+    let before = line.len();
+    if serde_json::to_writer(&mut *line, &value).is_err() {
+        line.truncate(before);
+        line.extend_from_slice(b"null");
+    }
+}
+
+/// Writes the fields of a line that are not null.
+struct JsonFields<'l> {
+    line: &'l mut Vec<u8>,
+    /// What stands before the next one.
+    start: &'static [u8],
+}
+
+impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let before = self.line.len();
+        self.line.extend_from_slice(self.start);
+        append(self.line, key.as_str());
+        self.line.push(b':');
+        append(self.line, value);
+        if self.line.ends_with(b":null") {
+            self.line.truncate(before);
+        } else {
+            self.start = b",";
+        }
+        Ok(())
+    }
 }
 
 fn is_bare(text: &str) -> bool {

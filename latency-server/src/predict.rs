@@ -2,20 +2,23 @@
 
 use std::borrow::Cow;
 
-use latency_core::{FieldRange, ModelTag, Prediction, Predictor, Quantile, Row, RowReader};
+use latency_core::{FieldRange, ModelTag, Prediction, Predictor, Quantile, Row, RowReader, Warning};
 use rocket::fairing::AdHoc;
-use rocket::http::Status;
+use rocket::http::{ContentType, Status};
 use rocket::{post, routes};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
+use crate::all_rows::work;
 use crate::body::{Body, MaxBodyBytes};
 use crate::elements::Elements;
 use crate::errors::{ErrorBody, Failure, Json, json};
-use crate::logging;
-use crate::metrics::{Question, Seen};
+use crate::metrics::{Question, Rows, Seen};
 use crate::models::Model;
 use crate::query::{Query, refused};
+use crate::rows_json::{RowsJson, append, room, warnings_of};
 use crate::shadow::Shadow;
+use crate::traffic::ManyRows;
 
 /// The most rows in one request.
 pub const MAX_ROWS: usize = 100_000;
@@ -45,6 +48,7 @@ async fn predict(
     body: Result<Body, Failure>,
     model: Result<Model, Failure>,
     shadow: Shadow,
+    many: ManyRows<'_>,
 ) -> Result<Json, Failure> {
     let Body(text) = body?;
     let options = Options::read(query)?;
@@ -53,10 +57,9 @@ async fn predict(
         // Microseconds: not worth another thread.
         return predict_one(&model, model.0.seen(), &shadow, &options, &text);
     }
-    logging::spawn_blocking(move || predict_many(&model, &shadow, &options, &text)).await.unwrap_or_else(|error| {
-        log::error!("a batch was not finished: {error}");
-        Err(Failure::internal())
-    })
+    many.are_asked();
+    let bytes = text.len();
+    work(bytes, move || predict_many(&model, &shadow, &options, &text)).await
 }
 
 /// The answer to one row in JSON, which is not counted.
@@ -135,25 +138,11 @@ fn predict_one(
     }
     let row = row_from(&mut RowReader::new(), text)?;
     let predicted = options.predict(predictor, &row)?;
-    shadow.ask(&row, &predicted.prediction);
+    shadow.ask(&row, predicted.prediction.p50_ms);
     if let Some(seen) = seen {
         seen.note(Question::Predict, &predicted.prediction);
     }
     json(&One { predicted, model: predictor.model_info().tag() })
-}
-
-#[derive(Serialize)]
-struct Many<'a> {
-    predictions: Vec<Answer>,
-    model: ModelTag<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer {
-    Prediction(Prediction),
-    Predicted(Predicted),
-    Error(ErrorBody<Failure>),
 }
 
 fn predict_many(model: &Model, shadow: &Shadow, options: &Options, text: &str) -> Result<Json, Failure> {
@@ -162,53 +151,106 @@ fn predict_many(model: &Model, shadow: &Shadow, options: &Options, text: &str) -
     if found > MAX_ROWS {
         return Err(too_many_rows(&found.to_string()));
     }
-    let mut predictions = Vec::with_capacity(texts.len());
-    let mut seen = model.0.seen().map(|seen| seen.rows(Question::Predict));
+    let mut answers = Answers {
+        out: room(texts.len()),
+        rows: 0,
+        seen: model.0.seen().map(|seen| seen.rows(Question::Predict)),
+        shadow,
+    };
+    answers.out.extend_from_slice(b"{\"predictions\":[");
     let mut reader = RowReader::new();
     for texts in texts.chunks(CHUNK_ROWS) {
-        let mut rows = Vec::with_capacity(texts.len());
-        let read: Vec<Result<(), Failure>> =
-            texts.iter().map(|text| row_from(&mut reader, text.get()).map(|row| rows.push(row))).collect();
-        let answers: Vec<_> = if options.any() {
-            rows.iter().map(|row| options.predict(model, row).map(Answer::Predicted)).collect()
+        if options.any() {
+            for text in texts {
+                answers.add(model, row_from(&mut reader, text.get()), options)?;
+            }
         } else {
-            let answers = model.predict_rows(rows.iter().map(Ok))?;
-            answers.into_iter().map(|answer| answer.map(Answer::Prediction)).collect()
-        };
-        for (row, answer) in rows.iter().zip(&answers) {
-            if let Some(prediction) = answer.as_ref().ok().and_then(Answer::prediction) {
-                shadow.ask(row, prediction);
-            }
-        }
-        let mut answers = answers.into_iter();
-        for read in read {
-            let answer = match read {
-                Ok(()) => answers.next().ok_or_else(Failure::internal)?.map_err(Failure::from),
-                Err(failure) => Err(failure),
-            };
-            if let Some(seen) = &mut seen {
-                match &answer {
-                    Ok(answer) => answer.prediction().into_iter().for_each(|prediction| seen.note(prediction)),
-                    Err(failure) => seen.failed(failure.code),
-                }
-            }
-            let row = predictions.len();
-            predictions.push(
-                answer.unwrap_or_else(|failure| {
-                    Answer::Error(ErrorBody { error: Failure { row: Some(row), ..failure } })
-                }),
-            );
+            answers.add_chunk(model, &mut reader, texts)?;
         }
     }
-    json(&Many { predictions, model: model.model_info().tag() })
+    let mut out = answers.out;
+    out.extend_from_slice(b"],\"model\":");
+    append(&mut out, &model.model_info().tag())?;
+    out.push(b'}');
+    Ok((ContentType::JSON, out))
 }
 
-impl Answer {
-    fn prediction(&self) -> Option<&Prediction> {
-        match self {
-            Self::Prediction(prediction) | Self::Predicted(Predicted { prediction, .. }) => Some(prediction),
-            Self::Error(_) => None,
+/// The answers of an array, written one after the other.
+struct Answers<'a> {
+    out: Vec<u8>,
+    rows: usize,
+    seen: Option<Rows<'a>>,
+    shadow: &'a Shadow,
+}
+
+impl Answers<'_> {
+    /// Predicts these rows together, and adds their answers.
+    fn add_chunk(&mut self, predictor: &Predictor, reader: &mut RowReader, texts: &[&RawValue]) -> Result<(), Failure> {
+        let mut batch = predictor.row_batch();
+        // Per row: its number in the batch, and itself if the shadow is asked too; or what is wrong with it.
+        let mut read = Vec::with_capacity(texts.len());
+        for text in texts {
+            let row = row_from(reader, text.get());
+            read.push(row.and_then(|row| {
+                let number = batch.len();
+                batch.push(Ok(&row))?;
+                Ok((number, self.shadow.is_there().then_some(row)))
+            }));
         }
+        let predictions = batch.predict()?;
+        let rows = RowsJson::new(&predictions);
+        for read in read {
+            match read {
+                Ok((number, row)) => {
+                    let p50_ms = *predictions.p50_ms.get(number).ok_or_else(Failure::internal)?;
+                    self.begin(row.as_ref(), p50_ms, warnings_of(&predictions, number));
+                    rows.write(number, &mut self.out)?;
+                }
+                Err(failure) => self.add_failure(failure)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Predicts one row with what else is asked for, and adds its answer.
+    fn add(&mut self, predictor: &Predictor, row: Result<Row, Failure>, options: &Options) -> Result<(), Failure> {
+        let answer = row.and_then(|row| Ok((options.predict(predictor, &row)?, row)));
+        match answer {
+            Ok((predicted, row)) => {
+                let Prediction { p50_ms, warnings, .. } = &predicted.prediction;
+                self.begin(Some(&row), *p50_ms, warnings);
+                append(&mut self.out, &predicted)
+            }
+            Err(failure) => self.add_failure(failure),
+        }
+    }
+
+    fn add_failure(&mut self, failure: Failure) -> Result<(), Failure> {
+        if let Some(seen) = &mut self.seen {
+            seen.failed(failure.code);
+        }
+        let row = self.next();
+        append(&mut self.out, &ErrorBody { error: Failure { row: Some(row), ..failure } })
+    }
+
+    /// A row was predicted, and its answer comes next.
+    fn begin<'w>(&mut self, row: Option<&Row>, p50_ms: f32, warnings: impl IntoIterator<Item = &'w Warning>) {
+        if let Some(row) = row {
+            self.shadow.ask(row, p50_ms);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.note_row(p50_ms, warnings);
+        }
+        self.next();
+    }
+
+    /// The number of the row whose answer comes next.
+    fn next(&mut self) -> usize {
+        if self.rows > 0 {
+            self.out.push(b',');
+        }
+        self.rows += 1;
+        self.rows - 1
     }
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use latency_core::{Prediction, Row};
+use latency_core::Row;
 use rocket::Request;
 use rocket::fairing::AdHoc;
 use rocket::outcome::Outcome;
@@ -59,12 +59,17 @@ impl<'r> FromRequest<'r> for Shadow {
 }
 
 impl Shadow {
+    /// Whether there is somebody to ask.
+    pub fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Has the shadow asked the same, some time, unless it has too much to do.
-    pub fn ask(&self, row: &Row, prediction: &Prediction) {
+    pub fn ask(&self, row: &Row, p50_ms: f32) {
         let Some((sender, metrics)) = &self.0 else { return };
         // Not copied for nothing.
         match sender.try_reserve() {
-            Ok(place) => place.send(Returned { row: row.clone(), p50_ms: prediction.p50_ms }),
+            Ok(place) => place.send(Returned { row: row.clone(), p50_ms }),
             Err(_) => metrics.shadow_left_out(1),
         }
     }

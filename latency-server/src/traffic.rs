@@ -4,15 +4,19 @@
 //! that of a streamed body ends with the stream.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Method, Status};
+use rocket::outcome::Outcome;
+use rocket::request::{self, FromRequest};
 use rocket::response::Body;
 use rocket::tokio::io::{AsyncRead, ReadBuf};
 use rocket::{Data, Request, Response, async_trait};
@@ -22,6 +26,9 @@ use crate::metrics::{InFlight, Metrics, UNMATCHED};
 use crate::trace;
 
 const ID: &str = "X-Request-Id";
+
+/// The most bytes of an answer that are copied at a time.
+const MAX_PIECE: usize = 256 * 1024;
 
 /// Attaches the bookkeeping. It comes before all others, so that it knows of every request and sees every answer.
 pub fn stage() -> impl Fairing {
@@ -37,12 +44,35 @@ struct Exchange {
     method: Method,
     id: Arc<str>,
     trace: Option<String>,
+    array: AtomicBool,
     _logged: logging::InRequest,
     _in_flight: Option<InFlight>,
 }
 
+/// Where to say that a request asks about many rows: such are timed apart from those about one.
+pub struct ManyRows<'r>(Option<&'r AtomicBool>);
+
+impl ManyRows<'_> {
+    /// It does.
+    pub fn are_asked(&self) {
+        if let Some(array) = self.0 {
+            array.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[async_trait]
+impl<'r> FromRequest<'r> for ManyRows<'r> {
+    type Error = Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Infallible> {
+        Outcome::Success(Self(request.local_cache(|| None::<Exchange>).as_ref().map(|exchange| &exchange.array)))
+    }
+}
+
 /// What is said of an answered request.
 struct Record {
+    array: bool,
     method: &'static str,
     route: Cow<'static, str>,
     /// Without the query.
@@ -71,6 +101,7 @@ impl Fairing for Traffic {
             _logged: logging::in_request(Arc::clone(&id)),
             id,
             trace,
+            array: AtomicBool::new(false),
             _in_flight: Metrics::of(request).map(|metrics| metrics.begin()),
         };
         request.local_cache(|| Some(exchange));
@@ -81,6 +112,7 @@ impl Fairing for Traffic {
         response.set_header(Header::new(ID, exchange.id.to_string()));
         let metrics = Metrics::of(request).cloned();
         let record = Record {
+            array: exchange.array.load(Ordering::Relaxed),
             method: exchange.method.as_str(),
             route: request.route().map_or(Cow::Borrowed(UNMATCHED), |route| Cow::Owned(route.uri.path().to_owned())),
             path: if log::log_enabled!(target: ACCESS, log::Level::Info) {
@@ -92,8 +124,13 @@ impl Fairing for Traffic {
             client: request.remote().map(|remote| remote.ip()),
             trace: exchange.trace.clone(),
         };
+        let size = response.body_mut().size().await;
+        if let Some(size) = size {
+            // In one piece; with a byte more, so that its end is seen without room for another piece.
+            response.set_max_chunk_size(size.min(MAX_PIECE) + 1);
+        }
         let body = response.body_mut();
-        if body.is_some() && body.size().await.is_none() && exchange.method != Method::Head {
+        if body.is_some() && size.is_none() && exchange.method != Method::Head {
             let chunk = body.max_chunk_size();
             let finished = Finished { started: exchange.started, record, metrics };
             let body = Measured { body: body.take(), _finished: finished };
@@ -109,6 +146,7 @@ impl Fairing for Traffic {
 pub fn salvaged(status: Status, request: &Request<'_>) {
     if request.local_cache(|| None::<Exchange>).is_none() {
         let record = Record {
+            array: false,
             method: "other",
             route: UNMATCHED.into(),
             path: String::new(),
@@ -123,7 +161,7 @@ pub fn salvaged(status: Status, request: &Request<'_>) {
 impl Record {
     fn write(&self, metrics: Option<&Metrics>, took: Duration) {
         if let Some(metrics) = metrics {
-            metrics.answered(&self.route, self.method, self.status, took);
+            metrics.answered(&self.route, self.array, self.method, self.status, took);
         }
         log::info!(
             target: ACCESS,

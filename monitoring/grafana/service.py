@@ -118,11 +118,10 @@ def service() -> Json:
                 [
                     series(
                         "Requests in flight",
-                        "Requests whose answers are not sent yet, and the number that is worked on at the same time"
-                        " unless LATENCY_MAX_CONCURRENCY says otherwise.",
+                        "Requests whose answers are not sent yet, and the number that is worked on at the same time.",
                         "none",
                         query(f"latency_http_requests_in_flight{{{here}}}", "{{instance}}"),
-                        query(f"16 * max by (instance) (latency_sessions{{{here}}})", "default limit of {{instance}}"),
+                        query(f"latency_concurrency_limit{{{here}}}", "limit of {{instance}}"),
                     ),
                     series(
                         "Requests turned away",

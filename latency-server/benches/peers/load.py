@@ -37,10 +37,20 @@ class Generator:
     connections: int = 16
 
     def run(
-        self, url: str, body: Path, seconds: float, *, per_second: float | None = None, connections: int | None = None
+        self,
+        url: str,
+        body: Path,
+        seconds: float,
+        *,
+        per_second: float | None = None,
+        connections: int | None = None,
+        since_due: bool = True,
     ) -> Load:
-        """The next request follows an answer, or, with `per_second`, comes at its time whatever was answered."""
-        rate = [] if per_second is None else ["-q", f"{per_second:.0f}", "--latency-correction"]
+        """The next request follows an answer, or, with `per_second`, comes at its time whatever was answered.
+
+        Times then count from when a request was due, or else from when it was sent: later, if no connection was free.
+        """
+        rate = [] if per_second is None else ["-q", f"{per_second:.0f}", *["--latency-correction"] * since_due]
         command = [
             *(self.program, "--no-tui", "--output-format", "json", "--stats-success-breakdown"),
             *("-z", f"{seconds * 1e3:.0f}ms", "-c", str(connections or self.connections), *rate),

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from load import Generator, Load
-from servers import BATCH, Server, all_servers, ask, running
+from servers import BATCH, ENGINES, Server, all_servers, ask, running
 
 TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
 TIMES_CAPACITY = 10
@@ -43,10 +43,12 @@ def main() -> None:
                 for server in servers:
                     load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
                     found.setdefault((server.name, rows), []).append(load)
-        compare(found, servers[0])
-        one, batch = (median(load.rate for load in found[servers[0].name, rows]) for rows in (1, BATCH))
-        at_half(generator, servers[0].url(), body_of(servers[0], folder, 1), one)
-        overload(generator, servers[0].url(), body_of(servers[0], folder, BATCH), batch, pids[0])
+        compare(found)
+        for server, pid in zip(servers[: len(ENGINES)], pids, strict=False):
+            print(f"{server.name}:\n")
+            one, batch = (median(load.rate for load in found[server.name, rows]) for rows in (1, BATCH))
+            at_half(generator, server.url(), body_of(server, folder, 1), one)
+            overload(generator, server.url(), body_of(server, folder, BATCH), batch, pid)
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -78,18 +80,29 @@ def overload(generator: Generator, url: str, body: Path, capacity: float, pid: i
     before, retry_after, done = memory_mib(pid, "VmRSS"), Counter[str](), threading.Event()
     probe = threading.Thread(target=watch_refusals, args=(url, body.read_bytes(), retry_after, done))
     probe.start()
-    load = generator.run(url, body, FIXED_SECONDS, per_second=TIMES_CAPACITY * capacity, connections=MANY_CONNECTIONS)
+    loads = [
+        generator.run(
+            url,
+            body,
+            FIXED_SECONDS,
+            per_second=TIMES_CAPACITY * capacity,
+            connections=MANY_CONNECTIONS,
+            since_due=since_due,
+        )
+        for since_due in (False, True)
+    ]
     done.set()
     probe.join()
     time.sleep(1)
     again = generator.run(url, body, SECONDS)
-    statuses = ", ".join(f"{count:,} × {status}" for status, count in sorted(load.statuses.items()))
-    print(
-        f"- Batches of {BATCH}, {load.rate / capacity:.1f} times the capacity over {MANY_CONNECTIONS} connections: "
-        f"{statuses}, {load.errors or 'no errors'}; of those with 200 {load.accepted_rate / capacity:.2f} of the "
-        f"capacity, p50 {load.p50_ms:.0f} ms, p99 {load.p99_ms:.0f} ms. Retry-After of refusals: "
-        f"{dict(retry_after) or 'none seen'}"
-    )
+    for load, since in zip(loads, ("sent", "due"), strict=True):
+        statuses = ", ".join(f"{count:,} × {status}" for status, count in sorted(load.statuses.items()))
+        print(
+            f"- Batches of {BATCH}, {load.rate / capacity:.1f} times the capacity over {MANY_CONNECTIONS} connections: "
+            f"{statuses}, {load.errors or 'no errors'}; of those with 200 {load.accepted_rate / capacity:.2f} of the "
+            f"capacity, p50 {load.p50_ms:.0f} ms and p99 {load.p99_ms:.0f} ms after they were {since}"
+        )
+    print(f"- Retry-After of refusals: {dict(retry_after) or 'none seen'}")
     print(
         f"- Memory: {before:.0f} MiB before, {memory_mib(pid, 'VmHWM'):.0f} at most, "
         f"{memory_mib(pid, 'VmRSS'):.0f} after. A second later, 16 connections: {again.rate / capacity:.2f} of the "
@@ -118,15 +131,17 @@ def memory_mib(pid: int, name: str) -> float:
     return int(kib) / 1024
 
 
-def compare(found: dict[tuple[str, int], list[Load]], ours: Server) -> None:
+def compare(found: dict[tuple[str, int], list[Load]]) -> None:
     """Medians over the turns; a ratio is within one turn, and its range over all of them."""
-    print("| server | rows | requests per second | p50, ms | p99, ms | ours / this, requests per second |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| server | rows | requests per second | p50, ms | p99, ms | {' | '.join(f'{e} / this' for e in ENGINES)} |")
+    print("| --- |" + " ---: |" * (4 + len(ENGINES)))
     for (name, rows), loads in found.items():
         rate, p50, p99 = (median(getattr(load, what) for load in loads) for what in ("rate", "p50_ms", "p99_ms"))
-        ratios = [mine.rate / load.rate for mine, load in zip(found[ours.name, rows], loads, strict=True)]
-        shown = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-        print(f"| {name} | {rows} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {shown} |")
+        shown = []
+        for ours in ENGINES.values():
+            ratios = [mine.rate / load.rate for mine, load in zip(found[ours, rows], loads, strict=True)]
+            shown.append(f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
+        print(f"| {name} | {rows} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {' | '.join(shown)} |")
     print(flush=True)
 
 

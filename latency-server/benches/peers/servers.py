@@ -30,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[2] / "models" / "latency.onnx"
 BATCH = 100
 WORKERS = 2
+# What evaluates the trees in ours: the default, and this project's own.
+ENGINES = {"onnxruntime": "latency-server", "native": "latency-server, native engine"}
 SECRET = "q0ZyS1u7Xw3vJm9dKc2RtA5pLfHbE8gNiOeVxY4T6kQ="  # noqa: S105  of a server that lives for a minute
 START_SECONDS, STOP_SECONDS = 120, 20
 
@@ -51,7 +53,7 @@ class Server:
 
 
 def all_servers(folder: Path, ours: Path, mlserver: Path | None) -> list[Server]:
-    """Ours first. Settings and models are written into the folder."""
+    """Ours first, once with each engine. Settings and models are written into the folder."""
     rows = paths()
     features = [
         [None if np.isnan(value) else value for value in row]
@@ -66,7 +68,7 @@ def all_servers(folder: Path, ours: Path, mlserver: Path | None) -> list[Server]
     logged = log_model_in(experiment)
 
     found = [
-        latency_server(folder, free_port(), ours, rows),
+        *(latency_server(folder, free_port(), ours, rows, engine) for engine in ENGINES),
         flask(free_port(), trees, features),
         mlflow_serve("MLflow, XGBoost", free_port(), str(folder / "xgboost-model"), xgboost_columns(features)),
         mlflow_serve("MLflow, this project's wheel", free_port(), logged, table(rows)),
@@ -93,10 +95,10 @@ def log_model_in(experiment: str) -> str:
         return log_model(MODEL).model_uri
 
 
-def latency_server(folder: Path, port: int, program: Path, rows: pd.DataFrame) -> Server:
+def latency_server(folder: Path, port: int, program: Path, rows: pd.DataFrame, engine: str) -> Server:
     """Ours, with everything switched on: tokens, limits, metrics, observations, and an access log."""
     token = subprocess.run([program, "token", "bench"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    tokens = folder / "tokens"
+    tokens = folder / f"tokens {engine}"
     tokens.write_text(token.splitlines()[-1] + "\n")
     tokens.chmod(0o600)
     plain = [
@@ -108,17 +110,18 @@ def latency_server(folder: Path, port: int, program: Path, rows: pd.DataFrame) -
         for row in rows.itertuples()
     ]
     variables = {
+        "LATENCY_ENGINE": engine,
         "LATENCY_PORT": str(port),
         "LATENCY_LOG_LEVEL": "info",
         "LATENCY_LOG_FORMAT": "json",
         "LATENCY_TOKENS_FILE": str(tokens),
         "LATENCY_RATE_LIMIT": "1000000",
-        "LATENCY_OBSERVATIONS": str(folder / "observations.db"),
+        "LATENCY_OBSERVATIONS": str(folder / f"observations {engine}.db"),
         "LATENCY_DRAIN_SECONDS": "0",
         "SECRET_KEY": SECRET,
     }
     return Server(
-        "latency-server", port, [program], "/predict", "/ready",
+        ENGINES[engine], port, [program], "/predict", "/ready",
         lambda count: plain[0] if count == 1 else plain[:count], variables,
     )  # fmt: skip
 

@@ -81,6 +81,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
+    limit: IntGauge,
     errors: IntCounterVec,
     row_errors: IntCounterVec,
     rejections: IntCounterVec,
@@ -138,8 +139,11 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Result::Ok(metric)
         };
-        let in_flight = IntGauge::new("latency_http_requests_in_flight", "Requests whose answers are not sent yet.")?;
-        registry.register(Box::new(in_flight.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGauge::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Result::Ok(metric)
+        };
         let metrics = Self {
             requests: counters(
                 "latency_http_requests_total",
@@ -149,10 +153,14 @@ impl Metrics {
             durations: histograms(
                 "latency_http_request_duration_seconds",
                 "Time from the head of a request to its finished answer; to the end of the body if that is streamed.",
-                &["route"],
+                &["route", "array"],
                 &SECONDS,
             )?,
-            in_flight,
+            in_flight: gauge("latency_http_requests_in_flight", "Requests whose answers are not sent yet.")?,
+            limit: gauge(
+                "latency_concurrency_limit",
+                "Requests that are worked on at the same time; more wait, then they are turned away.",
+            )?,
             errors: counters("latency_errors_total", "Requests answered with an error, by its code.", &["code"])?,
             row_errors: counters(
                 "latency_row_errors_total",
@@ -211,22 +219,27 @@ impl Metrics {
             )?,
             registry: registry.clone(),
         };
-        metrics.shadow_differences.with_label_values::<&str>(&[]);
-        for result in ["compared", "failed", "left_out"] {
-            metrics.shadow_rows.with_label_values(&[result]);
-        }
-        for code in codes() {
-            metrics.errors.with_label_values(&[code]);
-            metrics.row_errors.with_label_values(&[code]);
-        }
-        for rejection in Rejection::ALL {
-            metrics.rejections.with_label_values(&[rejection.reason()]);
-        }
-        metrics.requests.with_label_values(&[UNMATCHED, Method::Get.as_str(), "404"]);
-        metrics.durations.with_label_values(&[UNMATCHED]);
+        metrics.begin_series();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
+    }
+
+    /// The series that belong to no model and no route, before the first request.
+    fn begin_series(&self) {
+        self.shadow_differences.with_label_values::<&str>(&[]);
+        for result in ["compared", "failed", "left_out"] {
+            self.shadow_rows.with_label_values(&[result]);
+        }
+        for code in codes() {
+            self.errors.with_label_values(&[code]);
+            self.row_errors.with_label_values(&[code]);
+        }
+        for rejection in Rejection::ALL {
+            self.rejections.with_label_values(&[rejection.reason()]);
+        }
+        self.requests.with_label_values(&[UNMATCHED, Method::Get.as_str(), "404"]);
+        self.durations.with_label_values(&[UNMATCHED, array_label(false)]);
     }
 
     /// Those of the server that answers a request.
@@ -257,22 +270,23 @@ impl Metrics {
 
     /// The series of a route, before its first request.
     fn expect(&self, route: &str, method: Method) {
-        self.durations.with_label_values(&[route]);
+        self.durations.with_label_values(&[route, array_label(false)]);
         for status in STATUSES {
             self.requests.with_label_values(&[route, method.as_str(), itoa::Buffer::new().format(status)]);
         }
     }
 
-    /// A request was answered. `route` is the pattern under which it is mounted.
-    pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
+    /// A request was answered. `route` is the pattern under which it is mounted; `array` says that it asked about many
+    /// rows where others ask about one.
+    pub fn answered(&self, route: &str, array: bool, method: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, method, itoa::Buffer::new().format(status)]).inc();
-        self.durations.with_label_values(&[route]).observe(took.as_secs_f64());
+        self.durations.with_label_values(&[route, array_label(array)]).observe(took.as_secs_f64());
     }
 
     /// How many requests this route answered, and how many seconds that took.
     #[cfg(test)]
     pub(crate) fn answers(&self, route: &str) -> (u64, f64) {
-        let durations = self.durations.with_label_values(&[route]);
+        let durations = self.durations.with_label_values(&[route, array_label(false)]);
         (durations.get_sample_count(), durations.get_sample_sum())
     }
 
@@ -314,6 +328,11 @@ impl Metrics {
         self.shadow_rows.with_label_values(&["left_out"]).inc_by(rows as u64);
     }
 
+    /// So many requests are worked on at the same time.
+    pub(crate) fn limited_to(&self, requests: usize) {
+        self.limit.set(i64::try_from(requests).unwrap_or(i64::MAX));
+    }
+
     /// Requests whose answers are not sent yet.
     #[must_use]
     pub fn in_flight(&self) -> i64 {
@@ -329,6 +348,10 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+const fn array_label(array: bool) -> &'static str {
+    if array { "true" } else { "false" }
 }
 
 /// Every code that an error can have.

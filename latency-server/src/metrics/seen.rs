@@ -1,6 +1,6 @@
 //! What one model was asked, and what it said.
 
-use latency_core::{Prediction, Schema};
+use latency_core::{Prediction, Schema, Warning};
 use prometheus::local::LocalHistogram;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
@@ -67,8 +67,8 @@ impl Seen {
     /// The answer to a question about one path.
     pub fn note(&self, question: Question, prediction: &Prediction) {
         self.predictions[question as usize].inc();
-        self.predicted.observe(seconds(prediction));
-        self.warned(prediction);
+        self.predicted.observe(seconds(prediction.p50_ms));
+        self.warned(&prediction.warnings);
     }
 
     /// The answers to a question about several paths, which are noted one by one, and counted when the value is
@@ -94,8 +94,8 @@ impl Seen {
     }
 
     /// Their fields are those of the schema: nothing that a caller wrote.
-    fn warned(&self, prediction: &Prediction) {
-        for warning in &prediction.warnings {
+    fn warned<'w>(&self, warnings: impl IntoIterator<Item = &'w Warning>) {
+        for warning in warnings {
             self.out_of_range.with_label_values(&[self.model.as_str(), warning.field.as_str()]).inc();
         }
     }
@@ -116,9 +116,14 @@ pub struct Rows<'a> {
 impl Rows<'_> {
     /// One row was answered.
     pub fn note(&mut self, prediction: &Prediction) {
+        self.note_row(prediction.p50_ms, &prediction.warnings);
+    }
+
+    /// The same for a row of a batch.
+    pub fn note_row<'w>(&mut self, p50_ms: f32, warnings: impl IntoIterator<Item = &'w Warning>) {
         self.answered += 1;
-        self.predicted.observe(seconds(prediction));
-        self.seen.warned(prediction);
+        self.predicted.observe(seconds(p50_ms));
+        self.seen.warned(warnings);
     }
 
     /// One row has an error of this code in its place.
@@ -138,6 +143,6 @@ impl Drop for Rows<'_> {
     }
 }
 
-fn seconds(prediction: &Prediction) -> f64 {
-    f64::from(prediction.p50_ms) / 1000.0
+fn seconds(p50_ms: f32) -> f64 {
+    f64::from(p50_ms) / 1000.0
 }

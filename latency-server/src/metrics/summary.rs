@@ -43,11 +43,13 @@ impl Metrics {
                 _ => {}
             }
         }
+        let mut durations: BTreeMap<String, Durations> = BTreeMap::new();
         for metric in self.durations.collect().iter().flat_map(MetricFamily::get_metric) {
             if let Some(summary) = routes.get_mut(label(metric, "route")) {
-                let durations = metric.get_histogram();
-                summary.p50_s = quantile(durations, 0.5);
-                summary.p99_s = quantile(durations, 0.99);
+                let durations = durations.entry(label(metric, "route").to_owned()).or_default();
+                durations.add(metric.get_histogram());
+                summary.p50_s = durations.quantile(0.5);
+                summary.p99_s = durations.quantile(0.99);
             }
         }
         let named = routes.into_iter().map(|(route, summary)| RouteSummary { route, ..summary });
@@ -61,25 +63,42 @@ fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
     metric.get_label().iter().find(|label| label.name() == name).map_or("", |label| label.value())
 }
 
-/// As Prometheus' `histogram_quantile`: linear inside a bucket; beyond the last one, its lower bound.
-fn quantile(histogram: &Histogram, quantile: f64) -> Option<f64> {
-    let total = histogram.get_sample_count() as f64;
-    if total == 0.0 {
-        return None;
-    }
-    let rank = quantile * total;
-    let (mut lower, mut below) = (0.0, 0.0);
-    for bucket in histogram.get_bucket() {
-        let (upper, within) = (bucket.upper_bound(), bucket.cumulative_count() as f64);
-        if upper.is_infinite() {
-            break;
+/// The histograms of one route, added up.
+#[derive(Default)]
+struct Durations {
+    total: u64,
+    /// Upper bounds, and how many lie below; the same bounds in all histograms.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Durations {
+    fn add(&mut self, histogram: &Histogram) {
+        self.total += histogram.get_sample_count();
+        self.buckets.resize(histogram.get_bucket().len().max(self.buckets.len()), (0.0, 0));
+        for ((bound, below), bucket) in self.buckets.iter_mut().zip(histogram.get_bucket()) {
+            *bound = bucket.upper_bound();
+            *below += bucket.cumulative_count();
         }
-        if within >= rank {
-            return Some(lower + (upper - lower) * (rank - below) / (within - below));
-        }
-        (lower, below) = (upper, within);
     }
-    Some(lower)
+
+    /// As Prometheus' `histogram_quantile`: linear inside a bucket; beyond the last one, its lower bound.
+    fn quantile(&self, quantile: f64) -> Option<f64> {
+        if self.total == 0 {
+            return None;
+        }
+        let rank = quantile * self.total as f64;
+        let (mut lower, mut below) = (0.0, 0.0);
+        for (upper, within) in self.buckets.iter().map(|(upper, within)| (*upper, *within as f64)) {
+            if upper.is_infinite() {
+                break;
+            }
+            if within >= rank {
+                return Some(lower + (upper - lower) * (rank - below) / (within - below));
+            }
+            (lower, below) = (upper, within);
+        }
+        Some(lower)
+    }
 }
 
 #[cfg(test)]
@@ -89,16 +108,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_are_summed_up_over_methods_and_statuses() {
+    fn routes_are_summed_up_over_methods_statuses_and_arrays() {
         let metrics = Metrics::new().unwrap();
-        for (route, method, status, micros) in [
-            ("/predict", "POST", 200, 75),
-            ("/predict", "POST", 200, 75),
-            ("/predict", "POST", 400, 75),
-            ("/predict", "GET", 503, 10_000_000),
-            ("unmatched", "GET", 404, 10),
+        for (route, array, method, status, micros) in [
+            ("/predict", false, "POST", 200, 75),
+            ("/predict", false, "POST", 200, 75),
+            ("/predict", true, "POST", 400, 75),
+            ("/predict", true, "GET", 503, 10_000_000),
+            ("unmatched", false, "GET", 404, 10),
         ] {
-            metrics.answered(route, method, status, Duration::from_micros(micros));
+            metrics.answered(route, array, method, status, Duration::from_micros(micros));
         }
         let [predict, unmatched] = &metrics.summary()[..] else { panic!("{:?}", metrics.summary()) };
         assert_eq!((predict.requests, predict.refused, predict.failed), (4, 1, 1));

@@ -8,6 +8,7 @@ use rocket::request::{self, FromRequest};
 
 use super::intake::Chunk;
 use crate::errors::{ErrorBody, Failure};
+use crate::rows_json::{RowsJson, append, room, warnings_of};
 
 /// A format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,15 +114,14 @@ impl Format {
 }
 
 fn ndjson(chunk: &Chunk) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(chunk.len() * 300);
+    let mut bytes = room(chunk.len());
+    let rows = RowsJson::new(&chunk.predictions);
     for answer in chunk.answers() {
-        let written = match answer {
-            Ok(prediction) => serde_json::to_writer(&mut bytes, &prediction),
-            Err(error) => serde_json::to_writer(&mut bytes, &ErrorBody { error }),
+        // What cannot be written is in the log.
+        let _ = match answer {
+            Ok(row) => rows.write(row, &mut bytes),
+            Err(error) => append(&mut bytes, &ErrorBody { error }),
         };
-        if let Err(error) = written {
-            log::error!("an answer could not be written as JSON: {error}");
-        }
         bytes.push(b'\n');
     }
     bytes
@@ -132,9 +132,9 @@ fn csv(chunk: &Chunk) -> Vec<u8> {
     let numbers = chunk.predictions.columns().count();
     for answer in chunk.answers() {
         let written = match answer {
-            Ok(prediction) => {
-                let warnings: Vec<_> = prediction.warnings.iter().map(ToString::to_string).collect();
-                let numbers = prediction.numbers().map(|(_, number)| number.to_string());
+            Ok(row) => {
+                let warnings: Vec<_> = warnings_of(&chunk.predictions, row).map(ToString::to_string).collect();
+                let numbers = chunk.predictions.columns().map(|(_, column)| column[row].to_string());
                 writer.write_record(numbers.chain([warnings.join("; "), String::new(), String::new(), String::new()]))
             }
             Err(failure) => {

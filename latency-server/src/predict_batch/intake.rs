@@ -11,7 +11,8 @@ use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
 use crate::predict::{MAX_ROWS, too_many_rows};
-use latency_core::{Prediction, Predictions, Row, RowBatch, RowReader};
+use crate::rows_json::warnings_of;
+use latency_core::{Predictions, Row, RowBatch, RowReader};
 
 /// Smaller pieces are worked off where they are read: microseconds are not worth another thread.
 const SMALL_BYTES: usize = 1024;
@@ -36,8 +37,8 @@ impl Chunk {
         self.predictions.len().max(self.failures.len())
     }
 
-    /// One answer for each row.
-    pub fn answers(&self) -> impl Iterator<Item = Result<Prediction, &Failure>> {
+    /// One answer for each row: the number of its prediction, or its failure.
+    pub fn answers(&self) -> impl Iterator<Item = Result<usize, &Failure>> {
         let mut failures = self.failures.iter().peekable();
         let mut rows = 0..self.predictions.len();
         std::iter::from_fn(move || {
@@ -45,7 +46,7 @@ impl Chunk {
             if let Some(failure) = failures.next_if(|failure| failure.row == Some(self.first + row)) {
                 return Some(Err(failure));
             }
-            self.predictions.get(row).map(Ok)
+            Some(Ok(row))
         })
     }
 }
@@ -161,7 +162,10 @@ impl Worker {
             let mut seen = seen.piece(Question::Predict);
             for answer in chunk.answers() {
                 match answer {
-                    Ok(prediction) => seen.note(&prediction),
+                    Ok(row) => {
+                        let p50_ms = chunk.predictions.p50_ms[row];
+                        seen.note_row(p50_ms, warnings_of(&chunk.predictions, row));
+                    }
                     Err(failure) => seen.failed(failure.code),
                 }
             }

@@ -212,8 +212,12 @@ fn requests_are_counted() {
     assert_eq!(requests("/", "GET", "200"), 1.0);
     assert_eq!(requests("unmatched", "GET", "404"), 2.0);
     assert_eq!(requests("unmatched", "DELETE", "405"), 1.0);
-    assert_eq!(scrape.value("latency_http_request_duration_seconds_count", &[("route", "/predict")]), 6.0);
-    let took = scrape.value("latency_http_request_duration_seconds_sum", &[("route", "/predict")]);
+    let times = |what: &str, array: &str| {
+        let name = format!("latency_http_request_duration_seconds_{what}");
+        scrape.value(&name, &[("route", "/predict"), ("array", array)])
+    };
+    assert_eq!((times("count", "false"), times("count", "true")), (5.0, 1.0));
+    let took = times("sum", "false");
     assert!(took > 0.0, "{took}");
     // The one that reads them.
     assert_eq!(scrape.value("latency_http_requests_in_flight", &[]), 1.0);

@@ -265,7 +265,7 @@ fn any_number_of_threads_gives_the_same() {
     (dst_lat[7], dst_lat[50_000]) = (91.0, f64::NAN);
     let bad = batch(&dst_lat);
     let (expected_valid, expected_errors) = one.predict_valid_rows(&bad).unwrap();
-    assert_eq!(expected_errors.iter().map(|error| error.row()).collect::<Vec<_>>(), [Some(7), Some(50_000)]);
+    assert_eq!(expected_errors.iter().map(latency_core::Error::row).collect::<Vec<_>>(), [Some(7), Some(50_000)]);
     for threads in [2, 7, 1000] {
         let several = built(threads);
         assert_eq!(several.predict_batch(&good).unwrap(), expected);

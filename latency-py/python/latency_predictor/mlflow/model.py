@@ -49,7 +49,7 @@ def log_model(
     `latency.sha256` in its metadata and tags. `pip_requirements` replaces the pinned ones, for example by the address
     of a wheel. `strict_types` puts `double` and `string` into the signature instead of `Any`: `text/csv` over HTTP then
     works, integer columns no longer do. `registered_model_name` also registers a version, which becomes `@challenger`.
-    `model_config` sets `engine`, `sessions` and `threads` of the predictor, and can be overridden where the model is loaded.
+    `model_config` sets `engine`, `sessions` and `threads` of the predictor, and can be overridden when it is loaded.
 
     Raises `ModelError` if the file does not load, `TrackingError` if the server fails.
     """

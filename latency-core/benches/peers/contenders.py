@@ -46,7 +46,7 @@ def package(language: str, engine: str) -> Contender:
     return Contender(name, language, word, ours=True, engine=engine)
 
 
-REFERENCE = Contender(NATIVE, RUST, "native", ours=True)
+REFERENCE = Contender(NATIVE, RUST, "native", several=False, ours=True)
 CONTENDERS = (
     REFERENCE,
     *(package(language, engine) for language in (RUST, PYTHON, NODE) for engine in ("native", "onnxruntime")),

@@ -16,7 +16,7 @@ impl Native {
     pub fn load(setting: &Setting) -> Self {
         let file = fs::read(setting.folder.join("trees.onnx")).expect("the model is there");
         let model = NativeModel::from_onnx(&file).expect("the native engine takes the model");
-        Self { model: model.threads(setting.threads), columns: setting.columns }
+        Self { model, columns: setting.columns }
     }
 }
 

@@ -107,7 +107,7 @@ CHECKS = (
           ("Cargo.lock", ".ci/deny.toml"), ("cargo-deny",)),
     Check("advisories", FULL, "known holes in Python and npm packages, if the registries' services can be reached",
           "make advisories", (".ci/*.txt", "*package-lock.json"), ("environment", "node")),
-    Check("plant", FULL, "planted faults: each is caught by its check, which passes without it", f"{PYTHON} .ci/plant",
+    Check("plant", FULL, "planted faults: each is caught by its check, which passes without it", f"{PYTHON} .ci/plant --slow",
           (".ci/*",), ("environment", "tools", "node-tools")),
     Check("fuzz", FULL, "hostile schemas, rows and names of places", "make fuzz",
           ("latency-core/fuzz/*", ".ci/fuzz"), ("cargo",)),

@@ -5,7 +5,8 @@
 //! goes depends on the branch, so that a feature has up to two ranks: one that NaN makes the lowest, one the highest.
 //!
 //! A rank has 256 values; consecutive trees form a group as long as that is enough for each feature. Trees are made
-//! complete to their depth, so that the node below is found by arithmetic. Those that are too deep for it, add to
+//! complete to their depth, so that the node below is found by arithmetic; of deeper ones the top is, and the rest walked by
+//! ranks. Those that are deeper still, add to
 //! several targets or ask for equality are walked as they are: see `deep.rs`.
 
 use super::deep::Deep;
@@ -13,6 +14,10 @@ use super::ensemble::{Branch, Ensemble, Node, Tree};
 
 /// 2^8 leaves: the number of one is a byte.
 pub(super) const MOST_DEPTH: usize = 8;
+/// Levels that are made complete of a tree that is deeper; below them it is walked.
+pub(super) const TOP: usize = 6;
+/// Deeper trees are not worth their top.
+const MOST_STEPS: usize = 16;
 /// Thresholds of one feature in a group: ranks are 0 to 254.
 const MOST_THRESHOLDS: usize = 254;
 /// Ranks of one row in a group: the number of one is a byte.
@@ -56,6 +61,11 @@ pub(super) struct Group {
     pub splits: Vec<Split>,
     /// Leaves of all trees, each tree's from left to right.
     pub leaves: Vec<f32>,
+    /// Of trees with a part that is walked: where each way through the top comes to.
+    pub entries: Vec<u32>,
+    pub steps: Vec<Step>,
+    /// What a step adds if it is a leaf.
+    pub step_leaves: Vec<f32>,
 }
 
 /// How a feature becomes ranks.
@@ -73,13 +83,25 @@ pub(super) struct Ranker {
     pub high: Option<u8>,
 }
 
-/// A complete tree.
+/// A complete tree, or the complete top of one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed {
     pub depth: usize,
+    /// Steps below the top on the longest way, none for a complete tree.
+    pub steps: usize,
     pub target: usize,
     pub splits: usize,
+    /// Where its leaves begin, or else its entries.
     pub leaves: usize,
+}
+
+/// A branch below the top. A row goes on by `next` to the right, and by one more to the left, if its rank in the slot is
+/// less than this. A leaf goes nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Step {
+    pub slot: u8,
+    pub below: u8,
+    pub next: u16,
 }
 
 /// A row goes left if its rank in the slot is less than this.
@@ -127,6 +149,19 @@ impl Ranker {
     }
 }
 
+impl Packed {
+    pub fn is_complete(&self) -> bool {
+        self.steps == 0
+    }
+}
+
+impl Step {
+    #[inline]
+    pub fn from(self, place: u32, rank: u8) -> u32 {
+        place + u32::from(self.next) + u32::from(rank < self.below)
+    }
+}
+
 /// How many thresholds of a block are not above this value.
 #[inline]
 fn not_above(block: &[f32; BLOCK], value: f32) -> u32 {
@@ -171,12 +206,16 @@ pub(super) fn pack(ensemble: &Ensemble, columns: usize) -> Vec<Segment> {
 
 /// The one target that all leaves of a tree add to, if the tree can be made complete and ranks decide its branches.
 fn target_of(ensemble: &Ensemble, tree: &Tree) -> Option<usize> {
-    if tree.depth > MOST_DEPTH {
+    if tree.depth > TOP + MOST_STEPS {
         return None;
     }
-    let mut target = None;
+    let (mut target, mut nodes) = (None, 0);
     let mut waiting = vec![tree.root];
     while let Some(index) = waiting.pop() {
+        nodes += 1;
+        if nodes > usize::from(u16::MAX) {
+            return None;
+        }
         match ensemble.nodes[index] {
             Node::Branch(branch) if branch.equal => return None,
             Node::Branch(branch) => waiting.extend([branch.left, branch.right]),
@@ -366,6 +405,9 @@ fn push_table(tables: &mut Vec<f32>, thresholds: &[f32], levels: usize) {
 
 impl Group {
     fn push(&mut self, ensemble: &Ensemble, tree: &Tree, target: usize, split: impl Fn(&Branch) -> Option<Split>) {
+        if tree.depth > MOST_DEPTH {
+            return self.push_deeper(ensemble, tree, target, split);
+        }
         let (splits, leaves) = (self.splits.len(), self.leaves.len());
         let branches = (1 << tree.depth) - 1;
         self.splits.resize(splits + branches, Split::EITHER);
@@ -385,6 +427,57 @@ impl Group {
                 }
             }
         }
-        self.trees.push(Packed { depth: tree.depth, target, splits, leaves });
+        self.trees.push(Packed { depth: tree.depth, steps: 0, target, splits, leaves });
+    }
+
+    /// The same for a tree that is too deep to be complete as a whole.
+    fn push_deeper(
+        &mut self,
+        ensemble: &Ensemble,
+        tree: &Tree,
+        target: usize,
+        split: impl Fn(&Branch) -> Option<Split>,
+    ) {
+        let (splits, entries) = (self.splits.len(), self.entries.len());
+        let branches = (1 << TOP) - 1;
+        self.splits.resize(splits + branches, Split::EITHER);
+        self.entries.resize(entries + (1 << TOP), 0);
+        let mut waiting = vec![(tree.root, 0, TOP)];
+        while let Some((index, place, below)) = waiting.pop() {
+            match &ensemble.nodes[index] {
+                Node::Branch(branch) if below > 0 => {
+                    self.splits[splits + place] = split(branch).unwrap_or(Split::EITHER);
+                    waiting.extend([(branch.left, 2 * place + 1, below - 1), (branch.right, 2 * place + 2, below - 1)]);
+                }
+                _ => {
+                    let first = ((place + 1) << below) - 1 - branches;
+                    let step = self.push_steps(ensemble, index, &split);
+                    self.entries[entries + first..entries + first + (1 << below)].fill(step);
+                }
+            }
+        }
+        self.trees.push(Packed { depth: TOP, steps: tree.depth - TOP, target, splits, leaves: entries });
+    }
+
+    /// Adds what lies below a node, and says where it begins.
+    fn push_steps(&mut self, ensemble: &Ensemble, root: usize, split: &impl Fn(&Branch) -> Option<Split>) -> u32 {
+        let first = self.steps.len();
+        let mut waiting = vec![(root, first)];
+        self.steps.push(Step::default());
+        self.step_leaves.push(0.0);
+        while let Some((index, place)) = waiting.pop() {
+            match &ensemble.nodes[index] {
+                Node::Branch(branch) => {
+                    let next = self.steps.len();
+                    self.steps.extend([Step::default(); 2]);
+                    self.step_leaves.extend([0.0; 2]);
+                    waiting.extend([(branch.right, next), (branch.left, next + 1)]);
+                    let Split { slot, below } = split(branch).unwrap_or(Split::EITHER);
+                    self.steps[place] = Step { slot, below, next: (next - place) as u16 };
+                }
+                Node::Leaf(weight, _) => self.step_leaves[place] = ensemble.weights[*weight].1,
+            }
+        }
+        first as u32
     }
 }

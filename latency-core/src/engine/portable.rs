@@ -25,8 +25,24 @@ pub(super) fn walk(group: &Group, ranks: &[u8; MOST_SLOTS], sums: &mut [f32]) {
                 let split = splits[place];
                 place = 2 * place + 1 + usize::from(ranks[usize::from(split.slot)] >= split.below);
             }
-            sum += group.leaves[tree.leaves + place + 1 - (1 << tree.depth)];
+            let number = place + 1 - (1 << tree.depth);
+            sum += if tree.is_complete() {
+                group.leaves[tree.leaves + number]
+            } else {
+                walk_on(group, tree.steps, group.entries[tree.leaves + number], ranks)
+            };
         }
         sums[first.target] = sum;
     }
+}
+
+/// Walks below the top of a tree, and gives the leaf.
+#[inline]
+pub(super) fn walk_on(group: &Group, steps: usize, entry: u32, ranks: &[u8; MOST_SLOTS]) -> f32 {
+    let mut place = entry;
+    for _ in 0..steps {
+        let step = group.steps[place as usize];
+        place = step.from(place, ranks[usize::from(step.slot)]);
+    }
+    group.step_leaves[place as usize]
 }

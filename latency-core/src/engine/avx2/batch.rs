@@ -58,7 +58,7 @@ impl Block {
         self.load(sums);
         for (index, tree) in group.trees.iter().enumerate() {
             let sums = &mut self.sums[tree.target * 4 * VECTORS..][..4 * VECTORS];
-            add_tree(wide, index, tree, &group.leaves, &self.ranks, vectors, sums);
+            add_tree(wide, index, tree, group, &self.ranks, vectors, sums);
         }
         self.store(sums);
     }
@@ -100,13 +100,13 @@ fn add_tree(
     wide: &WideGroup,
     index: usize,
     tree: &Packed,
-    leaves: &[f32],
-    ranks: &[Bytes],
+    group: &Group,
+    all_ranks: &[Bytes],
     vectors: usize,
     sums: &mut [Sums],
 ) {
     let splits = wide.splits[tree.splits..].as_ptr();
-    let ranks = ranks.as_ptr();
+    let ranks = all_ranks.as_ptr();
     for (vector, sums) in sums.chunks_exact_mut(4).take(vectors).enumerate() {
         let decide = |place: usize| {
             // SAFETY: `WideGroup::new` has checked that a tree's splits are there, and that their slots are among the
@@ -118,17 +118,43 @@ fn add_tree(
             _mm256_cmpgt_epi8(_mm256_set1_epi32(split.below.cast_signed()), rank)
         };
         let numbers = leaf_numbers_of!(tree.depth, decide);
+        if !tree.is_complete() {
+            let mut found = Bytes([0; 32]);
+            store(&mut found, numbers);
+            walk_on(group, tree, &found, &all_ranks[vector..], sums);
+            continue;
+        }
         let planes = &wide.planes[wide.first_planes[index]..];
         let found = match tree.depth {
             0..5 => unpack(by_planes_16(planes, numbers)),
             5 => unpack(by_planes_32(planes, numbers)),
             MOST_PLANE_DEPTH => unpack(by_planes_64(planes, numbers)),
-            _ => by_gather(&leaves[tree.leaves..][..1 << tree.depth], numbers, tree.depth),
+            _ => by_gather(&group.leaves[tree.leaves..][..1 << tree.depth], numbers, tree.depth),
         };
         for (sum, found) in sums.iter_mut().zip(found) {
             // SAFETY: `Sums` is 32 bytes, and aligned.
             unsafe { _mm256_store_ps(sum.0.as_mut_ptr(), _mm256_add_ps(_mm256_load_ps(sum.0.as_ptr()), found)) }
         }
+    }
+}
+
+/// Walks below the top of a tree, a step of all rows at a time, and adds the leaves.
+fn walk_on(group: &Group, tree: &Packed, numbers: &Bytes, ranks: &[Bytes], sums: &mut [Sums]) {
+    let entries = &group.entries[tree.leaves..][..1 << tree.depth];
+    let mut places = numbers.0.map(|number| entries[usize::from(number)]);
+    for _ in 0..tree.steps {
+        let before = places;
+        for (lane, place) in places.iter_mut().enumerate() {
+            let step = group.steps[*place as usize];
+            *place = step.from(*place, ranks[usize::from(step.slot) * VECTORS].0[lane] ^ SIGN);
+        }
+        if places == before {
+            break;
+        }
+    }
+    for (row, step) in places.into_iter().enumerate() {
+        let (vector, lane) = place(row);
+        sums[vector].0[lane] += group.step_leaves[step as usize];
     }
 }
 

@@ -12,7 +12,7 @@ mod batch;
 mod single;
 
 use super::deep;
-use super::packed::{Group, HIGHEST, MOST_DEPTH, MOST_SLOTS, MOST_TREES, Segment, Split};
+use super::packed::{Group, HIGHEST, MOST_DEPTH, MOST_SLOTS, MOST_TREES, Packed, Segment, Split};
 
 /// One vector.
 #[derive(Debug, Clone, Copy)]
@@ -48,17 +48,20 @@ struct WideGroup {
 /// Where a tree's leaf is.
 #[derive(Debug, Clone, Copy)]
 struct Summand {
-    /// Where its forks begin.
+    /// Where its forks begin, or else its entries.
     forks: u32,
     /// Where the number of the fork is: 32 times the bundle, and the tree's lane.
-    place: u32,
+    place: u16,
+    /// Steps below the entries.
+    steps: u16,
 }
 
-/// Summands of one target that follow one another.
+/// Summands of one target that follow one another, all complete trees or none.
 #[derive(Debug, Clone, Copy)]
 struct Stretch {
     end: usize,
     target: usize,
+    complete: bool,
 }
 
 /// A branch that leads to two leaves.
@@ -165,7 +168,11 @@ impl WideGroup {
         assert!(group.trees.iter().all(|tree| {
             tree.depth <= MOST_DEPTH
                 && fits(tree.splits, (1 << tree.depth) - 1, group.splits.len())
-                && fits(tree.leaves, 1 << tree.depth, group.leaves.len())
+                && fits(
+                    tree.leaves,
+                    1 << tree.depth,
+                    if tree.is_complete() { group.leaves.len() } else { group.entries.len() },
+                )
         }));
         let mut wide = Self {
             splits: Vec::with_capacity(group.splits.len()),
@@ -182,12 +189,16 @@ impl WideGroup {
             slot: u32::from(split.slot),
         }));
         for tree in &group.trees {
-            let leaves = &group.leaves[tree.leaves..][..1 << tree.depth];
             wide.first_planes.push(wide.planes.len());
+            if !tree.is_complete() {
+                wide.summands.push(Summand { forks: tree.leaves as u32, place: 0, steps: tree.steps as u16 });
+                continue;
+            }
+            let leaves = &group.leaves[tree.leaves..][..1 << tree.depth];
             if tree.depth <= MOST_PLANE_DEPTH {
                 wide.push_planes(leaves);
             }
-            wide.summands.push(Summand { forks: wide.forks.len() as u32, place: 0 });
+            wide.summands.push(Summand { forks: wide.forks.len() as u32, place: 0, steps: 0 });
             let splits = &group.splits[tree.splits..][..leaves.len() - 1];
             match leaves {
                 [only] => wide.forks.push(Fork { leaves: [*only; 2], split: Split::EITHER }),
@@ -201,29 +212,31 @@ impl WideGroup {
                 ),
             }
         }
-        let of_depth = |depth| (0..group.trees.len()).filter(|index| group.trees[*index].depth == depth).collect();
-        let by_depth: Vec<Vec<usize>> = (0..=MOST_DEPTH).map(of_depth).collect();
-        let mut bundles: Vec<_> = by_depth.iter().flat_map(|trees| trees.chunks(32)).collect();
+        let of_levels =
+            |levels| (0..group.trees.len()).filter(|index| levels_of(&group.trees[*index]) == levels).collect();
+        let by_levels: Vec<Vec<usize>> = (0..MOST_DEPTH).map(of_levels).collect();
+        let mut bundles: Vec<_> = by_levels.iter().flat_map(|trees| trees.chunks(32)).collect();
         // Those whose leaves can be added first come first.
         bundles.sort_by_key(|trees| trees.last().copied());
         for trees in bundles {
             wide.push_bundle(group, trees);
         }
         let last = |summands: &[Summand], bundle: usize| {
-            summands.iter().position(|summand| summand.place as usize / 32 > bundle).unwrap_or(summands.len())
+            summands.iter().position(|summand| usize::from(summand.place) / 32 > bundle).unwrap_or(summands.len())
         };
         for (index, bundle) in wide.bundles.iter_mut().enumerate() {
             bundle.ready = last(&wide.summands, index);
         }
-        for trees in group.trees.chunk_by(|a, b| a.target == b.target) {
+        for trees in group.trees.chunk_by(|a, b| a.target == b.target && a.is_complete() == b.is_complete()) {
             let before = wide.stretches.last().map_or(0, |stretch| stretch.end);
-            wide.stretches.push(Stretch { end: before + trees.len(), target: trees[0].target });
+            let (target, complete) = (trees[0].target, trees[0].is_complete());
+            wide.stretches.push(Stretch { end: before + trees.len(), target, complete });
         }
         assert!(wide.bundles.len() <= MOST_BUNDLES);
         assert!(wide.summands.iter().all(|summand| {
-            let place = summand.place as usize;
-            place < 32 * MOST_BUNDLES
-                && fits(summand.forks as usize, 1 << wide.bundles[place / 32].levels, wide.forks.len())
+            let (place, forks) = (usize::from(summand.place), summand.forks as usize);
+            let length = if summand.steps == 0 { wide.forks.len() } else { group.entries.len() };
+            place < 32 * MOST_BUNDLES && fits(forks, 1 << wide.bundles[place / 32].levels, length)
         }));
         wide
     }
@@ -242,8 +255,7 @@ impl WideGroup {
     }
 
     fn push_bundle(&mut self, group: &Group, trees: &[usize]) {
-        let depth = trees.first().map_or(0, |tree| group.trees[*tree].depth);
-        let (bundle, levels) = (self.bundles.len(), depth.saturating_sub(1));
+        let (bundle, levels) = (self.bundles.len(), trees.first().map_or(0, |tree| levels_of(&group.trees[*tree])));
         self.bundles.push(Bundle { levels, lanes: self.lanes.len(), ready: 0 });
         for place in 0..(1 << levels) - 1 {
             // Lanes without a tree compare something, and nobody looks at what comes out.
@@ -255,9 +267,14 @@ impl WideGroup {
             self.lanes.extend([slots, below]);
         }
         for (lane, tree) in trees.iter().enumerate() {
-            self.summands[*tree].place = (32 * bundle + lane) as u32;
+            self.summands[*tree].place = (32 * bundle + lane) as u16;
         }
     }
+}
+
+/// Levels that a bundle decides: all of a top, of a complete tree all but the lowest.
+fn levels_of(tree: &Packed) -> usize {
+    if tree.is_complete() { tree.depth.saturating_sub(1) } else { tree.depth }
 }
 
 /// Every number of a leaf, 32 times.

@@ -39,10 +39,10 @@ pub(super) fn add_row(group: &Group, wide: &WideGroup, row: &[f32], sums: &mut [
         *table = _mm256_xor_si256(_mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(ranks.as_ptr().cast()) }), sign);
     }
     match slots {
-        0..=16 => add_trees::<1>(wide, &ranks, tables, sums),
-        17..=32 => add_trees::<2>(wide, &ranks, tables, sums),
-        33..=64 => add_trees::<4>(wide, &ranks, tables, sums),
-        65..=128 => add_trees::<MOST_TABLES>(wide, &ranks, tables, sums),
+        0..=16 => add_trees::<1>(group, wide, &ranks, tables, sums),
+        17..=32 => add_trees::<2>(group, wide, &ranks, tables, sums),
+        33..=64 => add_trees::<4>(group, wide, &ranks, tables, sums),
+        65..=128 => add_trees::<MOST_TABLES>(group, wide, &ranks, tables, sums),
         _ => portable::walk(group, &ranks, sums),
     }
 }
@@ -69,6 +69,7 @@ fn load(bytes: &Bytes) -> __m256i {
 /// are known, so that the sums, which wait for one another, are made beside the search in the next bundle.
 #[target_feature(enable = "avx2")]
 fn add_trees<const TABLES: usize>(
+    group: &Group,
     wide: &WideGroup,
     ranks: &[u8; packed::MOST_SLOTS],
     tables: [__m256i; MOST_TABLES],
@@ -87,16 +88,22 @@ fn add_trees<const TABLES: usize>(
         let found = leaf_numbers_of!(bundle.levels, decide);
         // SAFETY: these are 32 bytes.
         unsafe { _mm256_storeu_si256(numbers.0[32 * index..][..32].as_mut_ptr().cast(), found) }
-        while let Some(Stretch { end, target }) = stretch
+        while let Some(Stretch { end, target, complete }) = stretch
             && added < bundle.ready
         {
             let ready = bundle.ready.min(*end);
             let mut sum = sums[*target];
-            for summand in &wide.summands[added..ready] {
+            let (complete, others) = wide.summands[added..ready].split_at(if *complete { ready - added } else { 0 });
+            for summand in others {
+                let number = usize::from(numbers.0[usize::from(summand.place)]);
+                let entry = group.entries[summand.forks as usize + number];
+                sum += portable::walk_on(group, usize::from(summand.steps), entry, ranks);
+            }
+            for summand in complete {
                 // SAFETY: `WideGroup::new` has checked that each place is one of a bundle's, and that as many forks as a
                 // bundle of its levels has numbers are there.
                 let fork = unsafe {
-                    let number = *numbers.0.get_unchecked(summand.place as usize);
+                    let number = *numbers.0.get_unchecked(usize::from(summand.place));
                     wide.forks.get_unchecked(summand.forks as usize + usize::from(number))
                 };
                 let Split { slot, below } = fork.split;

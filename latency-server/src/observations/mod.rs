@@ -18,7 +18,7 @@ use rocket::http::Status;
 use rocket::{State, get, routes};
 use serde::Serialize;
 
-use self::figures::Figures;
+pub(crate) use self::figures::Figures;
 use self::store::{Store, StoreError};
 use self::windows::Windows;
 use self::writer::Writer;

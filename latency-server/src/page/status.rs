@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::words::milliseconds;
 use crate::metrics::Metrics;
 use crate::models::{Models, Reload, Slot};
+use crate::observations::{Figures, Observations};
 use crate::rfc3339::rfc3339;
 
 pub const TEMPLATE: &str = "status.html";
@@ -26,11 +27,16 @@ pub fn clock() -> AdHoc {
 }
 
 #[get("/status")]
-pub fn page(models: &State<Models>, metrics: &State<Arc<Metrics>>, started: &State<Started>) -> Template {
+pub fn page(
+    models: &State<Models>,
+    metrics: &State<Arc<Metrics>>,
+    observations: &State<Observations>,
+    started: &State<Started>,
+) -> Template {
     let routes = metrics.summary();
     let view = View {
         here: "status",
-        models: models.slots().map(|slot| Model::new(slot)).collect(),
+        models: models.slots().map(|slot| Model::new(slot, observations)).collect(),
         requests: routes.iter().map(|route| route.requests).sum(),
         in_flight: metrics.in_flight(),
         uptime: uptime(started.0.elapsed()),
@@ -82,6 +88,20 @@ struct Model {
     since_words: String,
     last_reload: Option<Reload>,
     accuracy: Vec<Accuracy>,
+    observed: Option<Observed>,
+}
+
+/// How good the model was on what was measured since.
+#[derive(Serialize)]
+struct Observed {
+    count: usize,
+    median_error: Option<String>,
+    mean_error: Option<String>,
+    below_p90: Option<String>,
+    below_p99: Option<String>,
+    inside: Option<String>,
+    /// What the interval is about.
+    interval_of_path: bool,
 }
 
 /// How good the model is on one data set, when both ends are places that training never saw.
@@ -96,7 +116,7 @@ struct Accuracy {
 }
 
 impl Model {
-    fn new(slot: &Slot) -> Self {
+    fn new(slot: &Slot, observations: &Observations) -> Self {
         let served = slot.served();
         let info = served.predictor.model_info();
         let since = rfc3339(served.since);
@@ -108,6 +128,25 @@ impl Model {
             since,
             last_reload: slot.reloads().1,
             accuracy: accuracy(&served.predictor.schema().provenance),
+            observed: observations
+                .figures(slot.name(), &info.version)
+                .filter(|figures| figures.observations > 0)
+                .map(|figures| Observed::new(&figures)),
+        }
+    }
+}
+
+impl Observed {
+    fn new(figures: &Figures) -> Self {
+        let percent = |share: Option<f64>| share.map(|share| format!("{:.0} %", share * 100.0));
+        Self {
+            count: figures.observations,
+            median_error: percent(figures.median_relative_error),
+            mean_error: figures.mean_absolute_error_ms.map(|ms| milliseconds(ms as f32)),
+            below_p90: percent(figures.below_p90),
+            below_p99: percent(figures.below_p99),
+            inside: percent(figures.interval.inside),
+            interval_of_path: figures.interval.about == "path",
         }
     }
 }

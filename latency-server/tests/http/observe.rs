@@ -198,6 +198,21 @@ fn figures_are_those_of_the_last_observations_and_survive_a_restart() {
 }
 
 #[test]
+fn the_status_page_shows_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = observing(folder.path());
+    let page = |client: &Client| client.get("/status").dispatch().into_string().unwrap();
+    assert!(!page(&client).contains("What was measured since"));
+    observe_much(&client);
+    let page = page(&client);
+    for shown in
+        ["What was measured since", "<dd>1205</dd>", "Below the 90 % quantile", "Medians of paths within the interval"]
+    {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+}
+
+#[test]
 fn the_export_is_a_table_of_what_can_be_true() {
     let folder = tempfile::tempdir().unwrap();
     let tokens = TokenFile::new();

@@ -237,8 +237,9 @@ release-check: ci-tools ## Check that a release can be made: one version, change
 	$(BIN)/python .ci/own/release.py --ready $(TAG)
 
 .PHONY: features
-features: ## Build latency-core with every combination of its cargo features
-	PROFILE=$(PROFILE) .ci/features
+FEATURES ?=
+features: ## Build latency-core with every combination of its cargo features (FEATURES=--few: with each alone)
+	PROFILE=$(PROFILE) .ci/features $(FEATURES)
 
 .PHONY: fuzz
 FUZZ_SECONDS ?= 20

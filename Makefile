@@ -295,6 +295,10 @@ tune: data ## Search again for the bundled model's settings (TRIALS=20 per searc
 golden: wheel ## Write the golden vectors of the bundled model
 	$(BIN)/python data/golden/make_golden.py
 
+.PHONY: models
+models: wheel ## Show on 200 random models that both engines give XGBoost's bits
+	cd latency-py && LATENCY_MODELS=200 ../$(BIN)/python -m pytest -q -p no:cacheprovider -n auto -k any_model tests/test_export.py
+
 .PHONY: own-model
 own-model: wheel ## Train the small model without places that tests and examples use
 	$(BIN)/python latency-core/tests/models/make_own.py

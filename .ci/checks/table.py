@@ -111,6 +111,8 @@ CHECKS = (
           (".ci/*",), ("environment", "tools", "node-tools")),
     Check("every-feature", FULL, "every combination of the crate's features", "make features",
           ("Cargo.*", "latency-core/src/*", "latency-core/Cargo.toml", ".ci/features"), ("cargo",)),
+    Check("models", FULL, "200 random models of XGBoost: both engines give its bits", "make models",
+          (*CORE, "latency-py/python/latency_predictor/training/*"), ("cargo", "environment")),
     Check("fuzz", FULL, "hostile schemas, rows and names of places", "make fuzz",
           ("latency-core/fuzz/*", ".ci/fuzz"), ("cargo",)),
     Check("spark", FULL, "the tests on Apache Spark", "make spark", ("latency-py/*",), ("cargo", "java")),

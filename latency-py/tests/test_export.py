@@ -1,6 +1,7 @@
 """Boosters become ONNX graphs that give XGBoost's bits, through the gate that `latency train` uses."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,8 @@ def any_matrix(random: np.random.Generator, rows: int, columns: int) -> Matrix:
     return values.astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", range(200))
+# `make models` takes 200.
+@pytest.mark.parametrize("seed", range(int(os.environ.get("LATENCY_MODELS", "50"))))
 def test_any_model_gives_the_same_bits(seed: int) -> None:
     random = np.random.default_rng(seed)
     columns = int(random.choice([1, 2, 5, 12, 49, 100]))

@@ -114,9 +114,12 @@ monitoring-live: wheel target/monitoring/pinned.txt monitoring/grafana/node_modu
 	PYTHONPATH="$(CURDIR)/target/monitoring" LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python monitoring/check live \
 	    target/$(PROFILE)/latency-server
 
+# What builds the program for checks. In a row of checks, where the tests of the workspace were built before, those have it.
+SERVER_BUILD ?= cargo build --locked -p latency-server --profile $(PROFILE)
+
 .PHONY: openapi
 openapi: .ci/node/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Check the OpenAPI document that the server gives
-	cargo build --locked -p latency-server --profile $(PROFILE)
+	$(SERVER_BUILD)
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python .ci/own/openapi.py target/$(PROFILE)/latency-server
 
 .PHONY: node-versions
@@ -126,7 +129,7 @@ node-versions: addon $(VENV)/.onnxruntime ## Run the tests of the addon on every
 .PHONY: browser
 browser: latency-server/browser/node_modules/.package-lock.json $(VENV)/.onnxruntime ## Open every page of the server in Chromium: scripts, axe-core (LATENCY_SCREENSHOTS: a folder for pictures)
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { echo "Chromium is missing: install it (Debian: apt-get install chromium), or name it in CHROMIUM"; exit 1; }
-	cargo build --locked -p latency-server --profile $(PROFILE)
+	$(SERVER_BUILD)
 	cd latency-server/browser && LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" LATENCY_SERVER="$(CURDIR)/target/$(PROFILE)/latency-server" npm test
 
 # Packages in a folder of their own, which comes first: some want other versions than the environment has.

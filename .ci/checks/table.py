@@ -21,6 +21,8 @@ PAGES = ("latency-server/templates/*", "latency-server/static/*", "latency-serve
 SERVER = ("latency-server/src/*", "latency-server/build.rs", "latency-server/Cargo.toml")
 NODE_FILES = ("*.js", "*.mjs", "*.cjs", "*package.json", "*package-lock.json")
 EVERYTHING = ("*",)
+# The program as `test-rust` has built it: built alone, its dependencies have other features, and are built again.
+AS_TESTED = 'SERVER_BUILD="cargo test --workspace --locked --profile ${PROFILE:-ci} --no-run"'
 
 
 def own(name: str) -> str:
@@ -92,9 +94,9 @@ CHECKS = (
           "before=$(cksum <latency-node/index.d.ts); make test-node; [ \"$before\" = \"$(cksum <latency-node/index.d.ts)\" ] "
           "|| { echo 'latency-node/index.d.ts was not what the types of the crate give; it is now: commit it'; exit 1; }",
           (*CORE, "latency-node/*", "docs/node.md", "!latency-node/benches/*"), ("cargo", "node")),
-    Check("openapi", EVERYDAY, "the OpenAPI document that the server gives, by Redocly's rules", "make openapi",
+    Check("openapi", EVERYDAY, "the OpenAPI document that the server gives, by Redocly's rules", f"make openapi {AS_TESTED}",
           (*CORE, *SERVER, ".ci/node/redocly.yaml", "!latency-server/src/page/*"), ("cargo", "node-tools")),
-    Check("browser", EVERYDAY, "every page in Chromium: scripts, and accessibility by axe-core", "make browser",
+    Check("browser", EVERYDAY, "every page in Chromium: scripts, and accessibility by axe-core", f"make browser {AS_TESTED}",
           (*PAGES, "latency-server/browser/*"), ("cargo", "node", "chromium")),
     # Parts of test-rust, for the watcher.
     Check("pages", PART, "the server's page tests, a part of test-rust", "make test-server TESTS=page",

@@ -4,8 +4,10 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
@@ -294,7 +296,16 @@ fn read_model(path: &FilePath) -> Result<Vec<u8>> {
 }
 
 fn load(model: &[u8], options: &EngineOptions) -> Result<Predictor> {
-    let (trees, graph) = Trees::load(model, METADATA_KEY, options)?;
+    // The file's SHA-256 is made beside it; where the system gives no thread, afterwards.
+    let (loaded, sha256) = thread::scope(|scope| {
+        let hash = || hex(&Sha256::digest(model));
+        let hashing = thread::Builder::new().spawn_scoped(scope, hash);
+        let loaded = Trees::load(model, METADATA_KEY, options);
+        let sha256 =
+            hashing.map_or_else(|_| hash(), |thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        (loaded, sha256)
+    });
+    let (trees, graph) = loaded?;
     let text = graph.metadata.ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidSchema,
@@ -317,7 +328,6 @@ fn load(model: &[u8], options: &EngineOptions) -> Result<Predictor> {
             ));
         }
     }
-    let sha256 = hex(&Sha256::digest(model));
     let info = ModelInfo {
         name: schema.name.clone(),
         version: sha256[..12].to_owned(),

@@ -34,7 +34,7 @@ use crate::schema::Schema;
 const CHUNK_ROWS: usize = 1024;
 
 /// Rows of which a thread keeps the answers until those of the rows before are taken.
-const SHARE_ROWS: usize = 16 * CHUNK_ROWS;
+const SHARE_ROWS: usize = 4 * CHUNK_ROWS;
 
 /// A loaded model. Cheap to clone, and shared between threads without locking by its user.
 ///

@@ -177,7 +177,7 @@ bench-server: ## Compare the server, under load, with Flask, MLflow's server and
 # All of it below target/, with the package and the addon as they are released: nothing is installed into the environment.
 PEERS := target/peers-engine
 .PHONY: bench-engine
-bench-engine: latency-node/node_modules/.package-lock.json ## Compare the native engine with all else that evaluates the same trees, into docs/benchmarks.md (an hour)
+bench-engine: latency-node/node_modules/.package-lock.json ## Compare the native engine with all else that evaluates the same trees, into docs/benchmarks.md (a quarter of an hour)
 	cmp -s latency-core/benches/peers/requirements.txt $(PEERS)/pinned.txt || { rm -rf $(PEERS) && \
 	    $(PYTHON) -m venv $(PEERS) && \
 	    $(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r latency-core/benches/peers/requirements.txt && \

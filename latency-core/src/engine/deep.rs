@@ -1,4 +1,4 @@
-//! Trees that are not made complete: deeper than 8 branches, with leaves that add to several targets, or with branches for
+//! Trees whose branches ranks do not decide: deeper than 22, with leaves that add to several targets, or with branches for
 //! categories, which ask for equality. They are walked node by node, eight at a time, so that the processor waits for none
 //! of them.
 //!
@@ -52,6 +52,9 @@ fn key(number: f32) -> i32 {
 
 /// Rows that pass through the trees together: these are too large for the caches, and are fetched once for all.
 pub(super) const ROWS: usize = 1024;
+
+/// Keys that are made at once, for as many rows as they are enough for: a model may have any number of features.
+const MOST_KEYS: usize = 1 << 18;
 
 /// Keys that lie on the stack: those of a row, or of more if they have few features.
 const FEW: usize = 512;
@@ -115,6 +118,13 @@ impl Deep {
     /// Adds what all trees give for each row.
     pub fn add(&self, matrix: &[f32], columns: usize, sums: &mut [f32], targets: usize) {
         let width = 2 * columns + self.categories.len();
+        let rows = (MOST_KEYS / width).max(1);
+        for (matrix, sums) in matrix.chunks(rows * columns).zip(sums.chunks_mut(rows * targets)) {
+            self.add_rows(matrix, columns, width, sums, targets);
+        }
+    }
+
+    fn add_rows(&self, matrix: &[f32], columns: usize, width: usize, sums: &mut [f32], targets: usize) {
         let count = matrix.len() / columns * width;
         let mut many = Vec::new();
         let mut few = [0; FEW];

@@ -6,8 +6,7 @@
 //!
 //! A rank has 256 values; consecutive trees form a group as long as that is enough for each feature. Trees are made
 //! complete to their depth, so that the node below is found by arithmetic; of deeper ones the top is, and the rest walked by
-//! ranks. Those that are deeper still, add to
-//! several targets or ask for equality are walked as they are: see `deep.rs`.
+//! ranks. Those that are deeper still, add to several targets or ask for equality are walked as they are: see `deep.rs`.
 
 use super::deep::Deep;
 use super::ensemble::{Branch, Ensemble, Node, Tree};

@@ -4,14 +4,13 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::resume_unwind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use super::{Inner, Predictor};
+use super::{Inner, Predictor, share};
 use crate::encode::Encoder;
 use crate::engine::{Engine, EngineOptions, Trees};
 use crate::error::{Error, ErrorGroup, ErrorKind, Result};
@@ -301,9 +300,7 @@ fn load(model: &[u8], options: &EngineOptions) -> Result<Predictor> {
         let hash = || hex(&Sha256::digest(model));
         let hashing = thread::Builder::new().spawn_scoped(scope, hash);
         let loaded = Trees::load(model, METADATA_KEY, options);
-        let sha256 =
-            hashing.map_or_else(|_| hash(), |thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        (loaded, sha256)
+        (loaded, share::finish(hashing, hash))
     });
     let (trees, graph) = loaded?;
     let text = graph.metadata.ok_or_else(|| {

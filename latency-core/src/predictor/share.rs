@@ -1,7 +1,8 @@
 //! Work that several threads share.
 
+use std::io;
 use std::panic::resume_unwind;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 /// Does each piece of work in a thread of its own, the first in this one, and gives what came of them in their order. Where
 /// the system gives no thread, this one does its piece too.
@@ -16,13 +17,17 @@ pub(super) fn in_threads<W: Copy + Send, T: Send>(pieces: Vec<W>, work: impl Fn(
         let first = pieces.next();
         let others: Vec<_> = pieces.map(start).collect();
         let first = first.map(|(number, piece)| work(number, piece));
-        let finish =
-            |(number, piece, thread): (usize, W, std::io::Result<thread::ScopedJoinHandle<'_, T>>)| match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(_) => work(number, piece),
-            };
+        let finish = |(number, piece, thread)| finish(thread, || work(number, piece));
         first.into_iter().chain(others.into_iter().map(finish)).collect()
     })
+}
+
+/// What came of a thread's work; without a thread, this one does it.
+pub(super) fn finish<T>(thread: io::Result<ScopedJoinHandle<'_, T>>, work: impl FnOnce() -> T) -> T {
+    match thread {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        Err(_) => work(),
+    }
 }
 
 #[cfg(test)]

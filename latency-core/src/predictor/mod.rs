@@ -33,9 +33,6 @@ use crate::schema::Schema;
 /// Rows that go through the model at once: their matrix stays in the cache.
 const CHUNK_ROWS: usize = 1024;
 
-/// Rows of which a thread keeps the answers until those of the rows before are taken.
-const SHARE_ROWS: usize = 4 * CHUNK_ROWS;
-
 /// A loaded model. Cheap to clone, and shared between threads without locking by its user.
 ///
 /// ```
@@ -572,26 +569,24 @@ impl Predictor {
         let mut notes = self.inner.notes.start(rows);
         let threads = self.inner.trees.threads().min(rows.rows.div_ceil(CHUNK_ROWS));
         if threads <= 1 {
-            self.answer_rows(0, &rows.values, &mut notes, take)?;
+            self.answer_rows(0, &rows.values, &mut Matrix::default(), &mut notes, take)?;
             return Ok(notes);
         }
-        let fields = self.schema().fields.len();
-        for (turn, values) in rows.values.chunks(threads * SHARE_ROWS * fields).enumerate() {
-            // As even as whole chunks can be.
-            let share = (values.len() / fields).div_ceil(threads).next_multiple_of(CHUNK_ROWS);
-            let first_row = |number: usize| turn * threads * SHARE_ROWS + number * share;
-            let answered = share::in_threads(values.chunks(share * fields).collect(), |number, values| {
-                let (mut answers, mut notes) = (Vec::with_capacity(share), self.inner.notes.start_share());
-                let first = first_row(number);
-                self.answer_rows(first, values, &mut notes, |_, answer| answers.push(*answer))?;
-                Ok((answers, notes))
-            });
-            for (number, share) in answered.into_iter().enumerate() {
-                let (answers, found) = share?;
-                answers.iter().zip(first_row(number)..).for_each(|(answer, index)| take(index, answer));
-                notes.append(found);
-            }
-        }
+        let chunk = CHUNK_ROWS * self.schema().fields.len();
+        let answer = |matrix: &mut Matrix, number: usize| {
+            let values = &rows.values[number * chunk..];
+            let (mut answers, mut notes) = (Vec::with_capacity(CHUNK_ROWS), self.inner.notes.start_share());
+            let first = number * CHUNK_ROWS;
+            let values = &values[..chunk.min(values.len())];
+            self.answer_rows(first, values, matrix, &mut notes, |_, answer| answers.push(*answer))?;
+            Ok((first, answers, notes))
+        };
+        share::in_order(rows.rows.div_ceil(CHUNK_ROWS), threads - 1, answer, |answered: Result<_>| {
+            let (first, answers, found) = answered?;
+            answers.iter().zip(first..).for_each(|(answer, index)| take(index, answer));
+            notes.append(found);
+            Ok::<_, Error>(())
+        })?;
         Ok(notes)
     }
 
@@ -600,15 +595,15 @@ impl Predictor {
         &self,
         first: usize,
         values: &[f64],
+        matrix: &mut Matrix,
         notes: &mut Notes,
         mut take: impl FnMut(usize, &Answer),
     ) -> Result<()> {
         let Inner { encoder, plan, calibration, notes: note_plan, trees, .. } = &*self.inner;
         let (fields, width, outputs) = (encoder.schema.fields.len(), plan.width(), calibration.outputs());
-        let mut matrix = Matrix::default();
         for (chunk, values) in values.chunks(CHUNK_ROWS * fields).enumerate() {
             self.check_cancel()?;
-            plan.fill(values, &mut matrix);
+            plan.fill(values, matrix);
             let distance_km = |row: usize| matrix.distances_km.get(row).copied();
             let (first, count) = (first + chunk * CHUNK_ROWS, values.len() / fields);
             trees.run(&matrix.values, count, width, |margins| {

@@ -268,16 +268,27 @@ def histograms(schema: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
             found[field["name"]] = {"words": words, "counts": [missing, 0, *counts, 0]}
             continue
         numbers = np.sort(present.to_numpy(dtype=np.float64))
-        deciles = numbers[[tenth * len(numbers) // 10 for tenth in range(1, 10)]]
-        # What comes later may lie below the smallest or beyond the largest, also where all are the same.
-        below, last = np.nextafter(numbers[0], -np.inf), numbers[-1]
-        if field.get("unit") == "degree":
-            # To whole degrees: no place can be read from them.
-            deciles, below, last = deciles.round(), np.ceil(numbers[0]) - 1, np.ceil(last)
-        cuts = np.unique([below, *deciles, last])
+        cuts = histogram_cuts(field, numbers[0], numbers[decile_places(len(numbers))], numbers[-1])
         counts = np.bincount(np.searchsorted(cuts, numbers), minlength=len(cuts) + 1).tolist()
         found[field["name"]] = {"cuts": cuts.tolist(), "counts": [missing, 0, *counts]}
     return found
+
+
+def decile_places(count: int) -> list[int]:
+    """Where the nine deciles stand among so many sorted numbers."""
+    return [tenth * count // 10 for tenth in range(1, 10)]
+
+
+def histogram_cuts(
+    field: dict[str, Any], smallest: float, deciles: npt.NDArray[np.float64], largest: float
+) -> npt.NDArray[np.float64]:
+    """The numbers at which the bins of a field's histogram end, each in the bin that it ends."""
+    # What comes later may lie below the smallest or beyond the largest, also where all are the same.
+    below, last = np.nextafter(smallest, -np.inf), largest
+    if field.get("unit") == "degree":
+        # To whole degrees: no place can be read from them.
+        deciles, below, last = deciles.round(), np.ceil(smallest) - 1, np.ceil(last)
+    return np.unique([below, *deciles, last])
 
 
 def seen_pairs(rows: pd.DataFrame, fields: tuple[str, str]) -> dict[str, Any]:

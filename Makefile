@@ -166,6 +166,7 @@ bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime ses
 bench-server: ## Compare the server, under load, with Flask, MLflow's server and MLServer (minutes)
 	$(MAKE) wheel PROFILE=release
 	cargo build --release --locked -p latency-server
+	cargo bench --locked --profile ci -p latency-server --bench steady --no-run
 	test -x target/oha/bin/oha || cargo install --quiet --locked --version 1.16.0 --root target/oha oha
 	cmp -s latency-server/benches/peers/requirements.txt target/peers/pinned.txt || { rm -rf target/peers && \
 	    $(PYTHON) -m venv target/peers && \

@@ -1,4 +1,4 @@
-"""Load on a server by oha, and what it found."""
+"""Load on a server, and what it found: by oha, and at a steady rate by `benches/steady.rs`."""
 
 from __future__ import annotations
 
@@ -66,3 +66,39 @@ class Generator:
             # What was under way at the end is neither good nor bad.
             errors={why: count for why, count in found["errorDistribution"].items() if "deadline" not in why},
         )
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Times since each request was due, ms."""
+
+    rate: float
+    answered: float
+    p50_ms: float
+    p99_ms: float
+
+
+def steady(url: str, body: Path, per_second: float, seconds: float, connections: int = 16) -> Steady:
+    """One request after another at a fixed rate, whatever was answered.
+
+    oha's timer wakes once in a millisecond, which is more than what is measured here.
+    """
+    command = [
+        "cargo",
+        "bench",
+        "--quiet",
+        "--locked",
+        "--profile",
+        "ci",
+        "-p",
+        "latency-server",
+        "--bench",
+        "steady",
+        "--",
+    ]
+    arguments = [url, body, f"{per_second:.0f}", f"{seconds:g}", str(connections)]
+    found = json.loads(subprocess.run([*command, "--", *arguments], stdout=subprocess.PIPE, check=True).stdout)
+    statuses = found["statuses"]
+    return Steady(
+        found["per_second"], statuses.get("200", 0) / sum(statuses.values()), found["p50_ms"], found["p99_ms"]
+    )

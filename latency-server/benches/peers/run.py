@@ -20,11 +20,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from load import Generator, Load
-from servers import BATCH, ENGINES, Server, all_servers, ask, running
+from load import Generator, Load, steady
+from servers import BATCH, ENGINES, Server, all_servers, ask, free_port, nginx, running
 
 TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
-TIMES_CAPACITY = 10
+LARGE, TIMES_CAPACITY = 1000, 10
 MANY_CONNECTIONS = 500
 PROBE_SECONDS = 0.05
 
@@ -44,11 +44,13 @@ def main() -> None:
                     load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
                     found.setdefault((server.name, rows), []).append(load)
         compare(found)
+        floor = nginx(folder, free_port())
+        if floor:
+            stack.enter_context(running(floor, folder))
         for server, pid in zip(servers[: len(ENGINES)], pids, strict=False):
             print(f"{server.name}:\n")
-            one, batch = (median(load.rate for load in found[server.name, rows]) for rows in (1, BATCH))
-            at_half(generator, server.url(), body_of(server, folder, 1), one)
-            overload(generator, server.url(), body_of(server, folder, BATCH), batch, pid)
+            at_half(server, floor, folder, median(load.rate for load in found[server.name, 1]))
+            overload(generator, server, folder, pid)
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -67,16 +69,20 @@ def closed_loop(generator: Generator, server: Server, body: Path, warm: bool) ->
     return load
 
 
-def at_half(generator: Generator, url: str, body: Path, capacity: float) -> None:
-    load = generator.run(url, body, FIXED_SECONDS, per_second=capacity / 2)
-    print(
-        f"- One row, {load.rate / capacity:.2f} of the capacity at a fixed rate: p50 {load.p50_ms:.2f} ms, "
-        f"p99 {load.p99_ms:.2f} ms; answered with 200: {load.answered:.2%}"
-    )
+def at_half(server: Server, floor: Server | None, folder: Path, capacity: float) -> None:
+    """Single requests at half of what 16 connections got, and the same of a server that does nothing, in turns."""
+    for asked in [asked for _ in range(TURNS) for asked in (server, floor) if asked]:
+        load = steady(asked.url(), body_of(server, folder, 1), capacity / 2, FIXED_SECONDS)
+        print(
+            f"- One row at a fixed rate, {load.rate / capacity:.2f} of the capacity, to {asked.name}: p50 "
+            f"{load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms after it was due; answered with 200: {load.answered:.2%}"
+        )
 
 
-def overload(generator: Generator, url: str, body: Path, capacity: float, pid: int) -> None:
-    """Batches at a fixed rate beyond the capacity: one row is answered too fast for the generator to ask for more."""
+def overload(generator: Generator, server: Server, folder: Path, pid: int) -> None:
+    """Batches at a fixed rate beyond the capacity, so large that the generator can ask for that many."""
+    url, body = server.url(), body_of(server, folder, LARGE)
+    capacity = closed_loop(generator, server, body, warm=True).rate
     before, retry_after, done = memory_mib(pid, "VmRSS"), Counter[str](), threading.Event()
     probe = threading.Thread(target=watch_refusals, args=(url, body.read_bytes(), retry_after, done))
     probe.start()
@@ -98,7 +104,7 @@ def overload(generator: Generator, url: str, body: Path, capacity: float, pid: i
     for load, since in zip(loads, ("sent", "due"), strict=True):
         statuses = ", ".join(f"{count:,} × {status}" for status, count in sorted(load.statuses.items()))
         print(
-            f"- Batches of {BATCH}, {load.rate / capacity:.1f} times the capacity over {MANY_CONNECTIONS} connections: "
+            f"- Batches of {LARGE}, {load.rate / capacity:.1f} times the capacity over {MANY_CONNECTIONS} connections: "
             f"{statuses}, {load.errors or 'no errors'}; of those with 200 {load.accepted_rate / capacity:.2f} of the "
             f"capacity, p50 {load.p50_ms:.0f} ms and p99 {load.p99_ms:.0f} ms after they were {since}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -122,7 +123,7 @@ def latency_server(folder: Path, port: int, program: Path, rows: pd.DataFrame, e
     }
     return Server(
         ENGINES[engine], port, [program], "/predict", "/ready",
-        lambda count: plain[0] if count == 1 else plain[:count], variables,
+        lambda count: plain[0] if count == 1 else [plain[row % BATCH] for row in range(count)], variables,
     )  # fmt: skip
 
 
@@ -168,6 +169,26 @@ def mlserver_of(folder: Path, port: int, program: Path, trees: Path, features: l
     return Server(
         "MLServer, XGBoost", port, [program, "start", home], "/v2/models/trees/infer", "/v2/health/ready", body
     )
+
+
+def nginx(folder: Path, port: int) -> Server | None:
+    """Answers with two bytes whatever it is asked: what the machine, its network and the generator take."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        return None
+    configuration = folder / "nginx.conf"
+    configuration.write_text(f"""
+worker_processes {WORKERS}; pid {folder}/nginx.pid; error_log stderr; daemon off;
+events {{}}
+http {{
+    access_log off; default_type application/json;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    keepalive_requests 1000000;
+    server {{ listen 127.0.0.1:{port}; location / {{ return 200 "{{}}"; }} }}
+}}
+""")
+    return Server("nginx, an empty answer", port, [program, "-c", configuration], "/", "/", lambda _: {})
 
 
 def free_port() -> int:

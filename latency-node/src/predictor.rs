@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use latency_core::{Error, ErrorKind, PredictorBuilder, Row};
+use latency_core::{Engine, Error, ErrorKind, PredictorBuilder, Row};
 use napi::bindgen_prelude::{AsyncTask, Either3, Env, ObjectFinalize, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
 
@@ -120,6 +120,9 @@ pub struct Loading {
 /// the bundled model, and as what the allocator maps for a small one.
 const SESSION_BYTES_PER_BYTE: usize = 7;
 const SESSION_BYTES: usize = 1 << 20;
+/// The native engine needs no sessions; what it makes of the bundled model is as large as the file.
+const NATIVE_BYTES_PER_BYTE: usize = 1;
+const NATIVE_BYTES: usize = 1 << 16;
 
 /// More sessions or threads are always a mistake, and could ask for more memory than there is.
 const MOST: u32 = 1024;
@@ -177,8 +180,14 @@ impl Work for Loading {
     }
 
     fn finish(env: Env, (inner, sessions): Self::Output) -> napi::Result<Predictor> {
-        let session = inner.model_info().bytes.saturating_mul(SESSION_BYTES_PER_BYTE).saturating_add(SESSION_BYTES);
-        let bytes = i64::try_from(session.saturating_mul(sessions)).unwrap_or(i64::MAX);
+        let info = inner.model_info();
+        let (copies, per_byte, least) = if info.engine == Engine::Native.as_str() {
+            (1, NATIVE_BYTES_PER_BYTE, NATIVE_BYTES)
+        } else {
+            (sessions, SESSION_BYTES_PER_BYTE, SESSION_BYTES)
+        };
+        let copy = info.bytes.saturating_mul(per_byte).saturating_add(least);
+        let bytes = i64::try_from(copy.saturating_mul(copies)).unwrap_or(i64::MAX);
         env.adjust_external_memory(bytes)?;
         Ok(Predictor { inner, bytes })
     }

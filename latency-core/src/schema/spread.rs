@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_CATEGORIES, Schema, Transform};
+use super::check::MAX_CATEGORIES;
+use super::{Schema, Transform};
 
 /// More kinds would make loading slow: each is compared with all categories.
 const MAX_KINDS: usize = 100;

@@ -78,6 +78,13 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         ),
         &["model"],
     )?;
+    let unloaded = IntGaugeVec::new(
+        Opts::new(
+            "latency_model_unloaded",
+            "1 if somebody unloaded the model, so that it does not answer until it is loaded again; otherwise 0.",
+        ),
+        &["model"],
+    )?;
     let versions = IntGaugeVec::new(
         Opts::new(
             "latency_registry_model_version",
@@ -94,21 +101,32 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
     )?;
     for slot in models.slots() {
         let (served, name) = (slot.served(), slot.name());
-        let model = served.predictor.model_info();
-        let tag = model.tag();
-        info.with_label_values(&[name, tag.name, tag.version, &model.sha256, tag.engine, slot.source().kind()]).set(1);
-        let since = served.since.duration_since(UNIX_EPOCH).unwrap_or_default();
-        loaded.with_label_values(&[name]).set(since.as_secs_f64());
-        sessions.with_label_values(&[name]).set(i64::try_from(slot.sessions()).unwrap_or(i64::MAX));
+        unloaded.with_label_values(&[name]).set(i64::from(served.is_none()));
+        if let Some(served) = &served {
+            let model = served.predictor.model_info();
+            let tag = model.tag();
+            let source = slot.source().kind();
+            info.with_label_values(&[name, tag.name, tag.version, &model.sha256, tag.engine, source]).set(1);
+            let since = served.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+            loaded.with_label_values(&[name]).set(since.as_secs_f64());
+            sessions.with_label_values(&[name]).set(i64::try_from(slot.sessions()).unwrap_or(i64::MAX));
+        }
         let (counts, attempt) = slot.reloads();
-        for (result, count) in [("swapped", counts.swapped), ("unchanged", counts.unchanged), ("failed", counts.failed)]
-        {
+        let results = [
+            ("swapped", counts.swapped),
+            ("unchanged", counts.unchanged),
+            ("loaded", counts.loaded),
+            ("failed", counts.failed),
+        ];
+        for (result, count) in results {
             reloads.with_label_values(&[name, result]).inc_by(count);
         }
         let failed = attempt.is_some_and(|attempt| attempt.result == ReloadResult::Failed);
         last.with_label_values(&[name]).set(i64::from(!failed));
         if let Some(found) = slot.in_registry() {
-            for (which, version) in [("serving", found.serving), ("wanted", found.wanted)] {
+            // What is unloaded serves no version, the bundled model's 0 neither.
+            let serving = served.is_some().then_some(("serving", found.serving));
+            for (which, version) in serving.into_iter().chain([("wanted", found.wanted)]) {
                 let number = version.and_then(|version| version.parse().ok()).unwrap_or(0);
                 versions.with_label_values(&[name, which]).set(number);
             }
@@ -123,6 +141,7 @@ fn state_of(models: &Models) -> Result<Vec<MetricFamily>> {
         loaded.collect(),
         sessions.collect(),
         reloads.collect(),
+        unloaded.collect(),
         versions.collect(),
         reachable.collect(),
     ];
@@ -156,7 +175,8 @@ fn figures_of(models: &Models, observations: &Observations) -> Result<Vec<Metric
         &["model", "feature"],
     )?;
     for slot in models.slots() {
-        let (served, name) = (slot.served(), slot.name());
+        let name = slot.name();
+        let Some(served) = slot.served() else { continue };
         let Some(figures) = observations.figures(name, &served.predictor.model_info().version) else { continue };
         window.with_label_values(&[name]).set(i64::try_from(figures.observations).unwrap_or(i64::MAX));
         let shares = [("p90", figures.below_p90), ("p99", figures.below_p99), ("interval", figures.interval.inside)];

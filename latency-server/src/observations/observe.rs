@@ -47,7 +47,7 @@ pub async fn observe(
     query.only(&["model"])?;
     let Asked(slot) = asked?;
     let kept = observations.kept()?;
-    let (served, name) = (slot.served(), slot.name().to_owned());
+    let (served, name) = (slot.answering()?, slot.name().to_owned());
     let read = {
         let served = served.clone();
         spawn_blocking(move || Read::of(&served.predictor, &name, &text)).await

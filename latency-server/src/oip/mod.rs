@@ -88,7 +88,7 @@ fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Fai
 /// The model of this name, in the version that answers, which is the only one there is.
 fn find<'m>(models: &'m Models, name: &str, version: Option<&str>) -> Result<(&'m Slot, Arc<Served>), Failure> {
     let slot = models.asked(Some(name))?;
-    let served = slot.served();
+    let served = slot.answering()?;
     let answers = &served.predictor.model_info().version;
     match version.filter(|version| version != answers) {
         None => Ok((slot, served)),
@@ -157,8 +157,8 @@ fn model_version(name: &str, version: &str, models: &State<Models>) -> Result<Js
     metadata(find(models, name, Some(version))?)
 }
 
-fn readiness((slot, _): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
-    health::check_model(slot)?;
+fn readiness((slot, served): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
+    health::check_model(slot.name(), &served)?;
     json(&Ready { name: Some(slot.name()), ready: true })
 }
 

@@ -135,7 +135,7 @@ fn what_ratios_need_is_there_before_the_first_request() {
     let client = client(&config());
     let scrape = Scrape::of(&client);
     let info = models();
-    let info = info.default_slot().served();
+    let info = info.default_slot().served().unwrap();
     let (model, schema) = (info.predictor.model_info(), info.predictor.schema());
     for route in ["/", "/predict", "/health", "/ready", "/model_info", "/metrics"] {
         let method = if route == "/predict" { "POST" } else { "GET" };
@@ -161,7 +161,7 @@ fn what_ratios_need_is_there_before_the_first_request() {
     assert_eq!(scrape.labels("latency_predictions_total", "question"), questions);
     let fields = scrape.labels("latency_out_of_range_inputs_total", "field");
     assert!(schema.fields.iter().all(|field| fields.contains(&*field.name)), "{fields:?}");
-    let results = BTreeSet::from(["swapped", "unchanged", "failed"]);
+    let results = BTreeSet::from(["swapped", "unchanged", "loaded", "failed"]);
     assert_eq!(scrape.labels("latency_model_reloads_total", "result"), results);
     let labels = [
         ("model", model.name.as_str()),

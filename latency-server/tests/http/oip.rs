@@ -1,15 +1,16 @@
 //! The Open Inference Protocol: its forms, its binary tensors, its compression, its repository, its errors.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::common::{PREDICTOR, TokenFile, client, config, json, local};
+use crate::common::{PREDICTOR, TokenFile, client, config, json, local, models, observations};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
 use latency_server::limits::Settings;
-use latency_server::models::{Models, Options, Source};
+use latency_server::models::{Models, Options, Slot, Source};
 use rocket::http::{ContentType, Header, Status};
 use rocket::local::blocking::{Client, LocalResponse};
 use serde_json::{Value, json};
@@ -36,6 +37,10 @@ fn assert_error(response: LocalResponse<'_>, status: u16, words: &str) {
     assert_eq!(keys, ["error"]);
     let text = body["error"].as_str().expect("a string");
     assert!(text.contains(words), "{text}");
+}
+
+fn own_model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx")
 }
 
 fn version() -> &'static str {
@@ -301,11 +306,7 @@ fn the_repository_lists_models_and_loads_them_again() {
     let (file, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
     let path = folder.path().join("model.onnx");
     crate::common::write_variant(&path, 0);
-    let (source, own) = (
-        Source::File(path.clone()),
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx"),
-    );
-    let own = Source::File(own);
+    let (source, own) = (Source::File(path.clone()), Source::File(own_model()));
     let models = Models::new(source.load(Options::default()).unwrap(), source, None).with(
         "own",
         own.load(Options::default()).unwrap(),
@@ -350,13 +351,6 @@ fn the_repository_lists_models_and_loads_them_again() {
     std::fs::write(&path, "no model").unwrap();
     assert_error(load("latency", "", &file.admin), 500, "the one from before goes on");
 
-    let unload = |token: &str| {
-        let bearer = Header::new("Authorization", format!("Bearer {token}"));
-        client.post("/v2/repository/models/own/unload").header(bearer).body("{}").dispatch()
-    };
-    assert_error(unload("wrong"), 401, "a token that is not known");
-    assert_error(unload(&file.admin), 501, "the server's configuration names its models");
-
     // A model of one's own has its own inputs, and no places.
     let body = json!({"inputs": [
         {"name": "hops", "shape": [2], "datatype": "INT64", "data": [7, 3]},
@@ -375,6 +369,150 @@ fn the_repository_lists_models_and_loads_them_again() {
     let metadata = json(client.get("/v2/models/own").dispatch());
     let inputs: Vec<_> = metadata["inputs"].as_array().unwrap().iter().map(|input| &input["name"]).collect();
     assert_eq!(inputs, ["hops", "link"]);
+}
+
+/// A server with a default model and `own`, whose file is at this path; and the slot of `own`.
+fn with_own(path: &Path, tokens: &TokenFile) -> (Client, Arc<Slot>) {
+    let source = Source::File(path.to_owned());
+    let models = models().with("own", source.load(Options::default()).unwrap(), source);
+    let slot = Arc::clone(models.slot("own").unwrap());
+    let observations = observations(path.parent().unwrap());
+    let config = Config { tokens: Some(tokens.tokens()), observations: Some(observations), ..config() };
+    (Client::untracked(latency_server::rocket(&config, models)).unwrap(), slot)
+}
+
+fn change<'c>(client: &'c Client, what: &str, token: &str) -> LocalResponse<'c> {
+    let bearer = Header::new("Authorization", format!("Bearer {token}"));
+    client.post(format!("/v2/repository/models/{what}")).header(bearer).body("{}").dispatch()
+}
+
+const OWN: &str = r#"{"inputs": [
+    {"name": "hops", "shape": [1], "datatype": "INT64", "data": [7]},
+    {"name": "link", "shape": [1], "datatype": "BYTES", "data": ["fibre"]}
+]}"#;
+
+#[test]
+fn a_model_that_is_unloaded_answers_nobody_until_it_is_loaded_by_its_name() {
+    let (tokens, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("own.onnx");
+    std::fs::copy(own_model(), &path).unwrap();
+    let (client, slot) = with_own(&path, &tokens);
+    let get = |path: &str| json(client.get(path.to_owned()).dispatch());
+    let index = |body: &str| json(client.post("/v2/repository/index").body(body).dispatch());
+    let infer = || client.post("/v2/models/own/infer").body(OWN).dispatch();
+    let before = json(infer());
+    let version = before["model_version"].clone();
+
+    assert_error(change(&client, "own/unload", "wrong"), 401, "a token that is not known");
+    assert_error(change(&client, "own/unload", &tokens.predict), 403, "without the scope admin");
+    assert_error(change(&client, "other/unload", &tokens.admin), 404, "allowed: latency, own");
+    assert_error(change(&client, "latency/unload", &tokens.admin), 409, "the default model");
+    assert_eq!(infer().status(), Status::Ok);
+
+    // A request that is under way keeps it; the next finds none, and what it took is free again.
+    let under_way = slot.served().unwrap();
+    let memory = Arc::downgrade(&under_way);
+    let response = change(&client, "own/unload", &tokens.admin);
+    assert_eq!((response.status(), json(response)), (Status::Ok, json!({})));
+    assert!(memory.upgrade().is_some_and(|served| served.predictor.schema().fields.len() == 2));
+    drop(under_way);
+    assert!(memory.upgrade().is_none());
+
+    let entry = json!({"name": "own", "version": version, "state": "UNAVAILABLE", "reason": "unloaded"});
+    assert_eq!(index("")[1], entry);
+    assert_eq!(index(r#"{"ready": true}"#).as_array().map(Vec::len), Some(1));
+    assert_error(infer(), 404, "model: found \"own\", which is unloaded; allowed: a model that is loaded; POST /v2/");
+    let versioned = format!("/v2/models/own/versions/{}", version.as_str().unwrap());
+    for path in ["/v2/models/own", "/v2/models/own/ready", &versioned, &format!("{versioned}/ready")] {
+        assert_error(client.get(path.to_owned()).dispatch(), 404, "which is unloaded");
+    }
+    for path in ["/predict?model=own", "/observe?model=own"] {
+        let response = client.post(path).body(r#"{"hops": 7, "link": "fibre", "measured_ms": 12}"#).dispatch();
+        assert_eq!(json(response)["error"]["code"], "MODEL_UNLOADED", "{path}");
+    }
+    let mlflow = client.post("/endpoints/own/invocations").body(r#"{"instances": [{"hops": 7}]}"#).dispatch();
+    assert_eq!(json(mlflow)["error_code"], "ENDPOINT_NOT_FOUND");
+    assert_eq!(get("/api/2.0/endpoints")["endpoints"].as_array().map(Vec::len), Some(1));
+    // Others are as they were, and so is the server.
+    assert_eq!(client.get("/ready").dispatch().status(), Status::Ok);
+    assert_eq!(client.post(INFER).body(places().to_string()).dispatch().status(), Status::Ok);
+
+    let unloaded = get("/model_info?model=own");
+    assert_eq!((&unloaded["served_as"], &unloaded["source"]), (&json!("own"), &json!("file")));
+    assert_eq!((&unloaded["unloaded"]["by"], &unloaded["unloaded"]["version"]), (&json!("token:operator"), &version));
+    for gone in ["version", "fields", "since"] {
+        assert!(unloaded.get(gone).is_none(), "{unloaded}");
+    }
+    let page = client.get("/status").dispatch().into_string().unwrap();
+    assert_eq!((page.matches("Unloaded since").count(), page.matches("Answers since").count()), (1, 1), "{page}");
+    let metrics = || client.get("/metrics").dispatch().into_string().unwrap();
+    let text = metrics();
+    assert!(text.contains("latency_model_unloaded{model=\"own\"} 1\n"), "{text}");
+    assert!(text.contains("latency_model_unloaded{model=\"latency\"} 0\n"), "{text}");
+    assert!(!text.contains("latency_model_info{engine=\"onnxruntime\",model=\"own\""), "{text}");
+
+    // Once more changes nothing, who did it first neither.
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
+    assert_eq!(get("/model_info?model=own"), unloaded);
+
+    // A file that cannot be used leaves it so.
+    std::fs::write(&path, "no model").unwrap();
+    assert_error(change(&client, "own/load", &tokens.admin), 500, "it stays unloaded");
+    assert_eq!(index("")[1], entry);
+    let last = get("/model_info?model=own")["reloads"]["last"].clone();
+    assert_eq!((&last["result"], &last["to"]), (&json!("failed"), &Value::Null));
+    assert!(metrics().contains("latency_model_last_reload_successful{model=\"own\"} 0\n"));
+
+    std::fs::copy(own_model(), &path).unwrap();
+    let response = change(&client, "own/load", &tokens.admin);
+    assert_eq!((response.status(), json(response)), (Status::Ok, json!({})));
+    assert_eq!(json(infer()), before);
+    assert_eq!((&index("")[1]["state"], &index("")[1]["reason"]), (&json!("READY"), &json!("")));
+    let info = get("/model_info?model=own");
+    let last = &info["reloads"]["last"];
+    assert_eq!((&last["result"], &last["from"], &last["to"]), (&json!("loaded"), &Value::Null, &version));
+    assert!(info.get("unloaded").is_none() && info["version"] == version, "{info}");
+    let text = metrics();
+    for line in [
+        "latency_model_unloaded{model=\"own\"} 0\n",
+        "latency_model_reloads_total{model=\"own\",result=\"loaded\"} 1\n",
+        "latency_model_last_reload_successful{model=\"own\"} 1\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+
+    // Who means it by its name may also say so to `/reload_model`; who means all of them does not bring it back.
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
+    assert!(slot.reload_if_loaded("SIGHUP").is_none());
+    let reload = |query: &str| {
+        let bearer = Header::new("Authorization", format!("Bearer {}", tokens.admin));
+        json(client.post(format!("/reload_model{query}")).header(bearer).dispatch())
+    };
+    assert_eq!(reload("")["reload"]["result"], "unchanged");
+    assert_eq!(index("")[1], entry);
+    assert_eq!(reload("?model=own")["reload"]["result"], "loaded");
+    assert_eq!(json(infer()), before);
+}
+
+/// Reading the model blocks on a pipe until the test writes it.
+#[cfg(unix)]
+#[test]
+fn a_model_that_is_being_loaded_cannot_be_unloaded() {
+    let (tokens, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("own.onnx");
+    std::fs::copy(own_model(), &path).unwrap();
+    let (client, slot) = with_own(&path, &tokens);
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let loading = std::thread::spawn(move || slot.reload("test").is_ok());
+    // Opens as soon as the slot does.
+    let pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    assert_error(change(&client, "own/unload", &tokens.admin), 409, "is being loaded already");
+    drop(pipe);
+    // An empty file is no model; the one from before goes on, and can be unloaded now.
+    assert!(!loading.join().unwrap());
+    assert_eq!(client.post("/v2/models/own/infer").body(OWN).dispatch().status(), Status::Ok);
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
 }
 
 #[test]

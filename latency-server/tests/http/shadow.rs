@@ -34,8 +34,8 @@ fn what_the_shadow_says_is_counted_and_not_returned() {
     write_variant(&path, 7);
     let config = Config { shadow: Some(Source::File(path)), models: vec![("own".to_owned(), own())], ..config() };
     let models = config.load_models().unwrap();
-    let default = models.default_slot().served().predictor.model_info().version.clone();
-    let shadow = models.shadow().unwrap().served().predictor.model_info().version.clone();
+    let default = models.default_slot().served().unwrap().predictor.model_info().version.clone();
+    let shadow = models.shadow().unwrap().served().unwrap().predictor.model_info().version.clone();
     assert_ne!(default, shadow);
     let server = Server::with(config, models);
     let mut connection = server.connect();

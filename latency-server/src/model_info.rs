@@ -7,7 +7,7 @@ use rocket::{State, get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
-use crate::models::{Asked, Counts, Current, InRegistry, Models, Reload, Served, Unloaded};
+use crate::models::{Asked, Counts, Current, InRegistry, Models, Reload, Served, Slot, Unloaded};
 use crate::rfc3339::rfc3339;
 
 /// Attaches the route.
@@ -63,6 +63,7 @@ struct Beside<'a> {
     #[serde(flatten)]
     model: ModelTag<'a>,
     source: &'static str,
+    reloads: Reloads,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<InRegistry>,
 }
@@ -74,6 +75,13 @@ struct Reloads {
     counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Reload>,
+}
+
+impl Reloads {
+    fn of(slot: &Slot) -> Self {
+        let (counts, last) = slot.reloads();
+        Self { counts, last }
+    }
 }
 
 /// A number of a prediction.
@@ -140,17 +148,17 @@ fn model_info(asked: Result<Asked, Failure>, models: &State<Models>) -> Result<J
         Current::Answers(served) => (Some(Answers::new(served)), None),
         Current::Unloaded(unloaded) => (None, Some(&**unloaded)),
     };
-    let (counts, last) = slot.reloads();
     json(&Info {
         answers,
         served_as: slot.name(),
         source: slot.source().kind(),
         unloaded,
-        reloads: Reloads { counts, last },
+        reloads: Reloads::of(&slot),
         registry: slot.in_registry(),
         shadow: shadow.as_ref().map(|(shadow, served)| Beside {
             model: served.predictor.model_info().tag(),
             source: shadow.source().kind(),
+            reloads: Reloads::of(shadow),
             registry: shadow.in_registry(),
         }),
     })

@@ -187,6 +187,11 @@ impl Slot {
         })
     }
 
+    /// Whether this is the bundled model, in the place of one that the registry has not given yet.
+    pub(crate) fn stands_in(&self, served: &Served) -> bool {
+        matches!(self.source, Source::Registry(_)) && served.version.is_none()
+    }
+
     /// How many predictions it can make at the same time.
     #[must_use]
     pub fn sessions(&self) -> usize {

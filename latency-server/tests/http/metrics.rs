@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::common::{Server, client, config, json, models};
-use crate::observe::{observe_much, observing};
+use crate::common::{Server, client, config, json, models, observations};
+use crate::observe::observe_much;
 use latency_core::ErrorKind;
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::http::{Header, Status};
 use rocket::local::blocking::Client;
 
@@ -297,7 +298,8 @@ fn guide() -> String {
 #[test]
 fn the_guide_lists_every_metric() {
     let folder = tempfile::tempdir().unwrap();
-    let client = observing(folder.path());
+    let config = Config { observations: Some(observations(folder.path())), shadow: Some(Source::Bundled), ..config() };
+    let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     observe_much(&client);
     let scrape = Scrape::of(&client);
     let guide = guide();

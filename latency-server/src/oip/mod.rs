@@ -1,8 +1,8 @@
 //! The Open Inference Protocol, version 2, as `KServe`, Triton and their clients speak it: metadata, inference, and the
 //! repository of models. <https://github.com/kserve/open-inference-protocol>
 //!
-//! Each field of a model is an input of one value per row, and so are `src` and `dst` where it knows places; each number of
-//! a prediction is an output.
+//! Each field of a model is an input of one value per row, and so are `src` and `dst` where it knows places; or one matrix
+//! holds all numbers. Each number of a prediction is an output.
 
 mod infer;
 mod repository;

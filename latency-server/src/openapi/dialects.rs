@@ -43,7 +43,7 @@ pub fn all() -> Vec<Operation> {
         "type": "object",
         "properties": {
             "id": text,
-            "inputs": tensors("One value per row; null where none is known."),
+            "inputs": tensors("One value per row, or one array per row of a matrix; null where none is known."),
             "outputs": tensors("Not sent."),
         },
         "required": ["inputs"],

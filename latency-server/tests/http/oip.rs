@@ -183,6 +183,102 @@ fn tensors_as_bytes() {
 }
 
 #[test]
+fn a_matrix_is_its_columns() {
+    let rows: [[f64; 4]; 3] =
+        [[51.51, -0.13, 35.69, 139.69], [48.85, 2.35, -33.87, 151.21], [91.0 / 3.0, 0.1, 37.77, -122.42]];
+    let post = |path: &str, inputs: &Value| {
+        let response = local().post(path.to_owned()).body(json!({"inputs": inputs}).to_string()).dispatch();
+        (response.status().code, json(response))
+    };
+    let fields = ["src_lat", "src_lon", "dst_lat", "dst_lon"];
+    for datatype in ["FP64", "FP32"] {
+        let named: Value = (0..4)
+            .map(|at| {
+                let column: Vec<_> = rows.iter().map(|row| row[at]).collect();
+                json!({"name": fields[at], "shape": [3], "datatype": datatype, "data": column})
+            })
+            .collect();
+        let (status, expected) = post(INFER, &named);
+        assert_eq!(status, 200, "{expected}");
+        for (name, data) in [("input", json!(rows)), ("x", json!(rows.as_flattened()))] {
+            let matrix = json!([{"name": name, "shape": [3, 4], "datatype": datatype, "data": data}]);
+            assert_eq!(post(INFER, &matrix), (200, expected.clone()), "{datatype} {name}");
+        }
+        let bytes: Vec<u8> = rows
+            .as_flattened()
+            .iter()
+            .flat_map(|number| match datatype {
+                "FP64" => number.to_le_bytes().to_vec(),
+                _ => (*number as f32).to_le_bytes().to_vec(),
+            })
+            .collect();
+        let head = json!({"inputs": [{
+            "name": "input__0", "shape": [3, 4], "datatype": datatype, "parameters": {"binary_data_size": bytes.len()},
+        }]});
+        let head = head.to_string();
+        let length = Header::new("Inference-Header-Content-Length", head.len().to_string());
+        let response = local().post(INFER).header(length).body([head.into_bytes(), bytes].concat()).dispatch();
+        assert_eq!(json(response), expected, "{datatype}");
+    }
+
+    let matrix = |shape: Value, data: Value| json!({"name": "x", "shape": shape, "datatype": "FP64", "data": data});
+    let row = json!([rows[0]]);
+    let source = json!({"name": "src_access", "shape": [1], "datatype": "BYTES", "data": ["wifi"]});
+    for (inputs, words) in [
+        (
+            json!([matrix(json!([1, 3]), json!([[1, 2, 3]]))]),
+            "x: found the shape [1,3]; allowed: [rows, 4] for a matrix",
+        ),
+        (json!([matrix(json!([1, 1, 4]), row.clone())]), "x: the model has no such input; allowed: src_lat, "),
+        (json!([matrix(json!([1, 4]), row.clone()), source]), "dst; a matrix of numbers stands alone"),
+        (json!([matrix(json!([1, 4]), json!([[1, 2, 3, null]]))]), "row 0: dst_lon: required, but not given"),
+        (
+            json!([matrix(json!([1, 4]), json!([[91, 2, 3, 4]]))]),
+            "row 0: src_lat: found 91; allowed: a number from -90",
+        ),
+        (json!([matrix(json!([1, 4]), json!([[1, 2, 3, "a"]]))]), "x: found a body that cannot be read"),
+    ] {
+        let (status, answer) = post(INFER, &inputs);
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer["error"].as_str().unwrap().contains(words), "{answer}");
+    }
+    // What a model takes is told by its tensors.
+    let metadata = json(local().get("/v2/models/latency").dispatch());
+    assert!(metadata["inputs"].as_array().unwrap().iter().all(|input| input["shape"] == json!([-1])));
+}
+
+#[test]
+fn a_matrix_holds_the_numbers_of_a_model_that_needs_no_words() {
+    let folder = tempfile::tempdir().unwrap();
+    // `hops`, `link` (a word) and `load`, none of them required.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-core/tests/models/own.onnx");
+    // `hops` and `link`, and the word is required here.
+    let mut needy = std::fs::read(own_model()).unwrap();
+    let (seen, required) = (br#""seen":["copper","fibre"]"#, br#""required":true          "#);
+    let at = needy.windows(seen.len()).position(|found| found == seen).unwrap();
+    needy[at..at + seen.len()].copy_from_slice(required);
+    let needy_path = folder.path().join("needy.onnx");
+    std::fs::write(&needy_path, needy).unwrap();
+    let [own, needy] = [own, needy_path].map(Source::File);
+    let config = Config { models: vec![("own".to_owned(), own), ("needy".to_owned(), needy)], ..config() };
+    let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
+    let post = |name: &str, inputs: Value| {
+        let body = json!({"inputs": inputs}).to_string();
+        client.post(format!("/v2/models/{name}/infer")).body(body).dispatch()
+    };
+    let matrix = json!([{"name": "X", "shape": [2, 2], "datatype": "FP32", "data": [[3, 0.5], [7, null]]}]);
+    let named = json!([
+        {"name": "hops", "shape": [2], "datatype": "INT8", "data": [3, 7]},
+        {"name": "load", "shape": [2], "datatype": "FP64", "data": [0.5, null]},
+    ]);
+    let answer = json(post("own", matrix.clone()));
+    assert_eq!(answer["outputs"][0]["shape"], json!([2]), "{answer}");
+    assert_eq!(answer, json(post("own", named)));
+    let words = "X: found a matrix of numbers, and `link` is a word; give a tensor for each field: hops, link";
+    assert_error(post("needy", matrix), 400, words);
+}
+
+#[test]
 fn compressed_bodies() {
     let text = places().to_string();
     let expected = infer(&text).1;

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let models = Models::new(predictor.clone(), Source::Bundled, None);
     let metrics = Metrics::new()?;
     metrics.watch(models.default_slot());
-    let served = models.default_slot().served();
+    let served = models.default_slot().served().ok_or("the model answers")?;
     let seen = served.seen().ok_or("the slot is not watched")?;
 
     let request = nanoseconds(|| {

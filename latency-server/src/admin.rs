@@ -20,7 +20,7 @@ use crate::body::Body;
 use crate::client::Client;
 use crate::errors::Failure;
 use crate::logging::AUDIT;
-use crate::models::{Counts, Models, Reload, Slot};
+use crate::models::{Counts, Current, Models, Reload, Slot};
 use crate::reload::reload;
 use crate::rfc3339::rfc3339;
 use crate::session::{Session, not_from_here};
@@ -215,6 +215,9 @@ struct Shown {
     name: String,
     version: String,
     source: &'static str,
+    /// Whether it answers no more.
+    unloaded: bool,
+    /// Since when it answers, or does not, and who unloaded it.
     since: String,
     counts: Counts,
     last: Option<Reload>,
@@ -222,13 +225,18 @@ struct Shown {
 
 impl Shown {
     fn new(slot: &Slot) -> Self {
-        let served = slot.served();
+        let current = slot.current();
+        let (version, since) = match &current {
+            Current::Answers(served) => (served.predictor.model_info().version.clone(), rfc3339(served.since)),
+            Current::Unloaded(unloaded) => (unloaded.version.clone(), format!("{}, by {}", unloaded.at, unloaded.by)),
+        };
         let (counts, last) = slot.reloads();
         Self {
             name: slot.name().to_owned(),
-            version: served.predictor.model_info().version.clone(),
+            version,
             source: slot.source().kind(),
-            since: rfc3339(served.since),
+            unloaded: matches!(current, Current::Unloaded(_)),
+            since,
             counts,
             last,
         }

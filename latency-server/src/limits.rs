@@ -12,6 +12,8 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use rocket::Request;
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
+use rocket::outcome::Outcome;
+use rocket::request::{self, FromRequest};
 use rocket::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use rocket::tokio::time::timeout;
 
@@ -148,6 +150,18 @@ impl Limits {
 pub(crate) struct Share<'r> {
     pub limits: &'r Limits,
     held: &'r Held,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Share<'r> {
+    type Error = Failure;
+
+    async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
+        match Self::of(request) {
+            Ok(share) => Outcome::Success(share),
+            Err(failure) => Outcome::Error((failure.status, failure)),
+        }
+    }
 }
 
 impl<'r> Share<'r> {

@@ -1,4 +1,4 @@
-//! `GET /model_info`: which model answers, what it takes and what it gives.
+//! `GET /model_info`: which model answers, what it takes and what it gives; or that it was unloaded.
 
 use latency_core::schema::Field;
 use latency_core::{ModelInfo, ModelTag};
@@ -7,7 +7,7 @@ use rocket::{State, get, routes};
 use serde::Serialize;
 
 use crate::errors::{Failure, Json, json};
-use crate::models::{Asked, Counts, InRegistry, Models, Reload};
+use crate::models::{Asked, Counts, Current, InRegistry, Models, Reload, Served, Slot, Unloaded};
 use crate::rfc3339::rfc3339;
 
 /// Attaches the route.
@@ -17,16 +17,16 @@ pub fn stage() -> AdHoc {
 
 #[derive(Serialize)]
 struct Info<'a> {
+    /// The model that answers; none while it is unloaded.
     #[serde(flatten)]
-    model: &'a ModelInfo,
-    fields: &'a [Field],
-    outputs: Vec<&'static Output>,
+    answers: Option<Answers<'a>>,
     /// Under which name it is served: `?model=`.
     served_as: &'a str,
     /// Where it is loaded from: `bundled`, `file`, `registry`.
     source: &'static str,
-    /// Since when it answers, RFC 3339.
-    since: String,
+    /// Who unloaded it, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unloaded: Option<&'a Unloaded>,
     reloads: Reloads,
     /// What the registry says, if the model comes from one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,10 +37,33 @@ struct Info<'a> {
 }
 
 #[derive(Serialize)]
+struct Answers<'a> {
+    #[serde(flatten)]
+    model: &'a ModelInfo,
+    fields: &'a [Field],
+    outputs: Vec<&'static Output>,
+    /// Since when it answers, RFC 3339.
+    since: String,
+}
+
+impl<'a> Answers<'a> {
+    fn new(served: &'a Served) -> Self {
+        let schema = served.predictor.schema();
+        Self {
+            model: served.predictor.model_info(),
+            fields: &schema.fields,
+            outputs: OUTPUTS.iter().filter(|output| !output.geographic || schema.coordinates.is_some()).collect(),
+            since: rfc3339(served.since),
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct Beside<'a> {
     #[serde(flatten)]
     model: ModelTag<'a>,
     source: &'static str,
+    reloads: Reloads,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<InRegistry>,
 }
@@ -52,6 +75,13 @@ struct Reloads {
     counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Reload>,
+}
+
+impl Reloads {
+    fn of(slot: &Slot) -> Self {
+        let (counts, last) = slot.reloads();
+        Self { counts, last }
+    }
 }
 
 /// A number of a prediction.
@@ -112,23 +142,23 @@ pub const OUTPUTS: [Output; 7] = [
 fn model_info(asked: Result<Asked, Failure>, models: &State<Models>) -> Result<Json, Failure> {
     let Asked(slot) = asked?;
     let shadow = models.shadow().filter(|_| slot.name() == models.default_slot().name());
-    let shadow = shadow.map(|shadow| (shadow, shadow.served()));
-    let served = slot.served();
-    let schema = served.predictor.schema();
-    let outputs = OUTPUTS.iter().filter(|output| !output.geographic || schema.coordinates.is_some()).collect();
-    let (counts, last) = slot.reloads();
+    let shadow = shadow.and_then(|shadow| Some((shadow, shadow.served()?)));
+    let current = slot.current();
+    let (answers, unloaded) = match &current {
+        Current::Answers(served) => (Some(Answers::new(served)), None),
+        Current::Unloaded(unloaded) => (None, Some(&**unloaded)),
+    };
     json(&Info {
-        model: served.predictor.model_info(),
-        fields: &schema.fields,
-        outputs,
+        answers,
         served_as: slot.name(),
         source: slot.source().kind(),
-        since: rfc3339(served.since),
-        reloads: Reloads { counts, last },
+        unloaded,
+        reloads: Reloads::of(&slot),
         registry: slot.in_registry(),
         shadow: shadow.as_ref().map(|(shadow, served)| Beside {
             model: served.predictor.model_info().tag(),
             source: shadow.source().kind(),
+            reloads: Reloads::of(shadow),
             registry: shadow.in_registry(),
         }),
     })

@@ -48,28 +48,32 @@ fn head_reload() -> Failure {
 
 async fn answer(admin: Admin, Asked(slot): Asked) -> Result<Json, Failure> {
     let reload = reload(Arc::clone(&slot), admin.by).await?;
-    json(&Reloaded { reload, model: slot.served().predictor.model_info().tag() })
+    json(&Reloaded { reload, model: slot.answering()?.predictor.model_info().tag() })
 }
 
 /// Loads the model again, beside the threads that answer requests.
 pub(crate) async fn reload(slot: Arc<Slot>, by: String) -> Result<Reload, Failure> {
-    let reloaded = spawn_blocking(move || slot.reload(&by)).await.map_err(|error| {
+    let loading = Arc::clone(&slot);
+    let reloaded = spawn_blocking(move || loading.reload(&by)).await.map_err(|error| {
         log::error!("a reload was not finished: {error}");
         Failure::internal()
     })?;
     reloaded.map_err(|error| match error {
-        ReloadError::Busy => Failure::new(
-            Status::Conflict,
-            "RELOAD_IN_PROGRESS",
-            "this model is being loaded already; GET /model_info says how that ended",
-        ),
+        ReloadError::Busy => busy(),
         // Whatever is wrong with the file, it is no mistake in the request; the words are in the log.
         ReloadError::Load(error) => {
             let (status, what) = match &error {
                 LoadError::Model(_) => (Status::InternalServerError, "the model cannot be used"),
                 LoadError::Registry(_) => (Status::BadGateway, "the registry does not give the model"),
             };
-            Failure::new(status, error.code(), format!("{what}, and the one from before goes on; the log says why"))
+            let state = slot.served().map_or("it stays unloaded", |_| "the one from before goes on");
+            Failure::new(status, error.code(), format!("{what}, and {state}; the log says why"))
         }
     })
+}
+
+/// Somebody else loads it.
+pub(crate) fn busy() -> Failure {
+    let message = "this model is being loaded already; GET /model_info says how that ended";
+    Failure::new(Status::Conflict, "RELOAD_IN_PROGRESS", message)
 }

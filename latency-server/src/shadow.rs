@@ -12,7 +12,7 @@ use rocket::tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::logging::spawn_blocking;
 use crate::metrics::Metrics;
-use crate::models::{Asked, Models, Slot, Source};
+use crate::models::{Asked, Models, Slot};
 
 /// Rows that wait to be compared; when there are more, some are not.
 const QUEUE: usize = 4_096;
@@ -81,12 +81,11 @@ async fn compare(slot: Arc<Slot>, metrics: Arc<Metrics>, mut receiver: Receiver<
         let (slot, metrics) = (Arc::clone(&slot), Arc::clone(&metrics));
         let chunk = std::mem::replace(&mut returned, Vec::with_capacity(CHUNK));
         let compared = spawn_blocking(move || {
-            let served = slot.served();
-            // As long as the registry has not given it, the bundled model stands in, and says nothing of it.
-            if matches!(slot.source(), Source::Registry(_)) && served.version.is_none() {
+            // The bundled model says nothing of the one in whose place it stands.
+            let Some(served) = slot.served().filter(|served| !slot.stands_in(served)) else {
                 metrics.shadow_left_out(chunk.len());
                 return;
-            }
+            };
             match served.predictor.predict_rows(chunk.iter().map(|returned| Ok(&returned.row))) {
                 Ok(answers) => {
                     for (returned, answer) in chunk.iter().zip(answers) {

@@ -181,14 +181,12 @@ fn serve(flags: Flags) -> Result<(), Stop> {
 }
 
 fn found_good(config: &Config, models: &Models) -> String {
-    let served = models.default_slot().served();
-    let model = served.predictor.model_info();
-    format!(
-        "The configuration is good: model {} {}, to listen on {}",
-        model.name,
-        model.version,
-        SocketAddr::new(config.address, config.port)
-    )
+    let model = models.default_slot().served().map(|served| {
+        let info = served.predictor.model_info();
+        format!("model {} {}, ", info.name, info.version)
+    });
+    let address = SocketAddr::new(config.address, config.port);
+    format!("The configuration is good: {}to listen on {address}", model.unwrap_or_default())
 }
 
 /// Where to call a server that listens here.

@@ -111,8 +111,12 @@ pub fn hangups() -> io::Result<Signal> {
 fn reload(slots: &[Arc<Slot>], by: &str) {
     for slot in slots {
         // Everything else is logged where it happens.
-        if let Err(ReloadError::Busy) = slot.reload(by) {
-            log::warn!(target: AUDIT, "model {}: not loaded by {by}: it is being loaded already", slot.name());
+        match slot.reload_if_loaded(by) {
+            None => log::warn!(target: AUDIT, "model {}: not loaded by {by}: it is unloaded", slot.name()),
+            Some(Err(ReloadError::Busy)) => {
+                log::warn!(target: AUDIT, "model {}: not loaded by {by}: it is being loaded already", slot.name());
+            }
+            Some(_) => {}
         }
     }
 }

@@ -264,7 +264,9 @@ impl Metrics {
         }
         self.absolute_errors.with_label_values(&model);
         self.relative_errors.with_label_values(&model);
-        seen.expect(slot.served().predictor.schema());
+        if let Some(served) = slot.served() {
+            seen.expect(served.predictor.schema());
+        }
         slot.observe_by(seen);
     }
 

@@ -20,7 +20,7 @@ use crate::all_rows::{AllRows, work};
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
-use crate::models::{Model, Models, Served, Slot};
+use crate::models::{Model, Models, Served};
 use crate::query::Query;
 use crate::stopping::Stopping;
 
@@ -81,7 +81,7 @@ async fn endpoint_invocations(
     models: &State<Models>,
 ) -> Result<Json, Failure> {
     let body = body?;
-    score(models.asked(Some(name))?.served(), kind?, body).await
+    score(models.asked(Some(name))?.answering()?, kind?, body).await
 }
 
 async fn score(served: Arc<Served>, kind: Kind, Content(body): Content) -> Result<Json, Failure> {
@@ -138,15 +138,11 @@ struct EndpointModel {
 }
 
 impl Endpoint {
-    fn of(slot: &Slot) -> Self {
-        let name = slot.name();
+    fn of(name: &str, served: &Served) -> Self {
         Self {
             name: name.to_owned(),
             kind: "latency/v1/predict",
-            model: EndpointModel {
-                name: slot.served().predictor.model_info().name.clone(),
-                provider: env!("CARGO_PKG_NAME"),
-            },
+            model: EndpointModel { name: served.predictor.model_info().name.clone(), provider: env!("CARGO_PKG_NAME") },
             path: format!("/endpoints/{name}/invocations"),
             limit: None,
         }
@@ -160,10 +156,11 @@ struct Endpoints {
 
 #[get("/api/2.0/endpoints")]
 fn endpoints(models: &State<Models>) -> Result<Json, Failure> {
-    json(&Endpoints { endpoints: models.slots().map(|slot| Endpoint::of(slot)).collect() })
+    let loaded = models.slots().filter_map(|slot| Some(Endpoint::of(slot.name(), &*slot.served()?)));
+    json(&Endpoints { endpoints: loaded.collect() })
 }
 
 #[get("/api/2.0/endpoints/<name>")]
 fn endpoint(name: &str, models: &State<Models>) -> Result<Json, Failure> {
-    json(&Endpoint::of(models.asked(Some(name))?))
+    json(&Endpoint::of(name, &*models.asked(Some(name))?.answering()?))
 }

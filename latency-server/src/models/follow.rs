@@ -17,7 +17,7 @@ use crate::rfc3339::rfc3339;
 pub struct InRegistry {
     /// Which model is meant.
     pub uri: String,
-    /// The version that answers; none if it is the bundled model.
+    /// The version that answers; none if it is the bundled model, or the model is unloaded.
     pub serving: Option<String>,
     /// The version that is meant, as far as the registry has said so.
     pub wanted: Option<String>,
@@ -77,19 +77,24 @@ impl Slot {
         match wanted {
             Err(error) if before.error != Some(error.code()) => log::warn!("{}: {error}", registry.uri),
             Err(_) => {}
-            Ok(wanted)
-                if self.served().version.as_ref() == Some(&wanted) || before.refused.as_ref() == Some(&wanted) => {}
+            Ok(wanted) if self.serving().as_ref() == Some(&wanted) || before.refused.as_ref() == Some(&wanted) => {}
             Ok(wanted) => {
-                let unusable = match self.reload("the registry") {
-                    Ok(_)
-                    | Err(ReloadError::Busy | ReloadError::Load(LoadError::Registry(RegistryError::Unreachable(_)))) => {
-                        None
-                    }
-                    Err(ReloadError::Load(_)) => Some(wanted),
+                let unusable = match self.reload_if_loaded("the registry") {
+                    None
+                    | Some(
+                        Ok(_)
+                        | Err(ReloadError::Busy | ReloadError::Load(LoadError::Registry(RegistryError::Unreachable(_)))),
+                    ) => None,
+                    Some(Err(ReloadError::Load(_))) => Some(wanted),
                 };
                 self.followed.0.lock().unwrap_or_else(PoisonError::into_inner).refused = unusable;
             }
         }
+    }
+
+    /// The version in the registry that answers.
+    fn serving(&self) -> Option<Version> {
+        self.served()?.version.clone()
     }
 
     /// Keeps what the registry said; returns what was known before.
@@ -109,7 +114,7 @@ impl Slot {
     pub fn in_registry(&self) -> Option<InRegistry> {
         let Source::Registry(registry) = self.source() else { return None };
         let state = self.followed.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let serving = self.served().version.clone();
+        let serving = self.serving();
         Some(InRegistry {
             uri: registry.uri.to_string(),
             wanted: state.wanted.or_else(|| serving.clone()).map(|version| version.version),

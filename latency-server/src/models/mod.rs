@@ -21,7 +21,7 @@ use crate::errors::Failure;
 use crate::metrics::Seen;
 
 pub use follow::{InRegistry, stage};
-pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult};
+pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult, UnloadError, Unloaded};
 pub use source::{LoadError, Loaded, Loading, Options, Source};
 
 /// Every model that is served.
@@ -39,10 +39,19 @@ pub struct Slot {
     name: String,
     source: Source,
     loading: Loading,
-    current: ArcSwap<Served>,
+    current: ArcSwap<Current>,
     history: reload::History,
     followed: follow::Followed,
     seen: Arc<OnceLock<Seen>>,
+}
+
+/// What a slot has at the moment.
+#[derive(Debug, Clone)]
+pub enum Current {
+    /// A model that answers.
+    Answers(Arc<Served>),
+    /// None, since somebody unloaded it.
+    Unloaded(Arc<Unloaded>),
 }
 
 /// A loaded model that answers. Requests hold on to it, so that it is freed when the last of them ends.
@@ -98,6 +107,15 @@ impl Models {
         &self.slots[&self.default]
     }
 
+    /// Unloads a model; it does not answer until somebody loads it again by its name. `by` says who asked, for the log.
+    /// One that is unloaded already stays so.
+    ///
+    /// # Errors
+    /// If it is the default one, which answers whoever names none, or it is being loaded.
+    pub fn unload(&self, slot: &Slot, by: &str) -> Result<(), UnloadError> {
+        if slot.name == self.default { Err(UnloadError::Default) } else { slot.unload(by) }
+    }
+
     /// The one of this name.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<&Arc<Slot>> {
@@ -125,7 +143,8 @@ impl Slot {
         let seen = Arc::default();
         let Loaded { predictor, version } = loaded;
         let served = Served { predictor, since: SystemTime::now(), version, seen: Arc::clone(&seen) };
-        let (current, followed) = (ArcSwap::from_pointee(served), follow::Followed::default());
+        let current = ArcSwap::from_pointee(Current::Answers(Arc::new(served)));
+        let followed = follow::Followed::default();
         Self { name, source, loading, current, history: reload::History::default(), followed, seen }
     }
 
@@ -141,10 +160,36 @@ impl Slot {
         &self.source
     }
 
-    /// The model that answers now.
+    /// What it has at the moment.
     #[must_use]
-    pub fn served(&self) -> Arc<Served> {
-        self.current.load_full()
+    pub fn current(&self) -> Current {
+        Current::clone(&self.current.load())
+    }
+
+    /// The model that answers now; none while it is unloaded.
+    #[must_use]
+    pub fn served(&self) -> Option<Arc<Served>> {
+        match &**self.current.load() {
+            Current::Answers(served) => Some(Arc::clone(served)),
+            Current::Unloaded(_) => None,
+        }
+    }
+
+    /// The model that answers now, for a request.
+    pub(crate) fn answering(&self) -> Result<Arc<Served>, Failure> {
+        self.served().ok_or_else(|| {
+            let name = &self.name;
+            let message = format!(
+                "found {name:?}, which is unloaded; allowed: a model that is loaded; POST \
+                 /v2/repository/models/{name}/load brings it back"
+            );
+            Failure::new(Status::NotFound, "MODEL_UNLOADED", message).about("model")
+        })
+    }
+
+    /// Whether this is the bundled model, in the place of one that the registry has not given yet.
+    pub(crate) fn stands_in(&self, served: &Served) -> bool {
+        matches!(self.source, Source::Registry(_)) && served.version.is_none()
     }
 
     /// How many predictions it can make at the same time.
@@ -196,7 +241,10 @@ impl<'r> FromRequest<'r> for Model {
     type Error = Failure;
 
     async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
-        request.guard::<Asked>().await.map(|Asked(slot)| Self(slot.served()))
+        request.guard::<Asked>().await.and_then(|Asked(slot)| match slot.answering() {
+            Ok(served) => Outcome::Success(Self(served)),
+            Err(failure) => Outcome::Error((failure.status, failure)),
+        })
     }
 }
 

@@ -47,11 +47,11 @@ pub async fn export(
     query.only(&["model"])?;
     let Asked(slot) = asked?;
     let kept = observations.kept()?;
+    let served = slot.answering()?;
     let open = async {
         let mut connection = kept.store.reader().await?;
         let given = store::fields(&mut connection, slot.name()).await?;
         // A column without any value is none that could be learned from.
-        let served = slot.served();
         let fields = served.predictor.schema().field_names().map(str::to_owned);
         let fields = fields.filter(|field| given.contains(field)).collect();
         Ok(Pages { connection, model: slot.name().to_owned(), fields, beyond: Some(0) })

@@ -96,7 +96,9 @@ async fn keep(
     let windows = Arc::new(Windows::default());
     let mut writer = writer::Task::new(connection, Arc::clone(&windows), settings.keep);
     for slot in models.into_iter().flat_map(Models::slots) {
-        writer.recall(slot.name(), &slot.served()).await?;
+        if let Some(served) = slot.served() {
+            writer.recall(slot.name(), &served).await?;
+        }
     }
     Ok(Kept { store, writer: writer.start(metrics.cloned()), windows })
 }

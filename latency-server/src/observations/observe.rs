@@ -14,6 +14,7 @@ use super::store::Receipt;
 use crate::body::Body;
 use crate::elements::Elements;
 use crate::errors::{ErrorBody, Failure, Json, json};
+use crate::limits::Share;
 use crate::logging::spawn_blocking;
 use crate::models::Asked;
 use crate::predict::not_json;
@@ -39,6 +40,7 @@ const EXAMPLE: &str =
 #[post("/observe", data = "<body>")]
 pub async fn observe(
     query: Query,
+    share: Result<Share<'_>, Failure>,
     body: Result<Body, Failure>,
     asked: Result<Asked, Failure>,
     observations: &State<Observations>,
@@ -47,7 +49,7 @@ pub async fn observe(
     query.only(&["model"])?;
     let Asked(slot) = asked?;
     let kept = observations.kept()?;
-    let (served, name) = (slot.served(), slot.name().to_owned());
+    let (served, name) = (slot.answering()?, slot.name().to_owned());
     let read = {
         let served = served.clone();
         spawn_blocking(move || Read::of(&served.predictor, &name, &text)).await
@@ -59,6 +61,8 @@ pub async fn observe(
     let receipts = if read.observations.is_empty() {
         Vec::new()
     } else {
+        // However long the disk takes, others work meanwhile; the writer's queue says how many may wait.
+        share?.end_turn();
         kept.writer.store(slot.name(), served, Arc::clone(&read.observations)).await?
     };
     read.answer(receipts)

@@ -122,6 +122,27 @@ impl MigrationSource<'static> for Embedded {
     }
 }
 
+/// Begins a transaction; [`end`] ends it.
+pub async fn begin(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // At once, so that it waits for others who write here and not inside.
+    sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
+    Ok(())
+}
+
+/// Commits what was done since [`begin`], or takes it back if it or the commit failed.
+pub async fn end<T>(connection: &mut SqliteConnection, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    let ended = match done {
+        Ok(done) => sqlx::query("COMMIT").execute(&mut *connection).await.map(|_| done).map_err(StoreError::from),
+        Err(error) => Err(error),
+    };
+    if ended.is_err() {
+        // After some errors, that of a full disk among them, SQLite has done so already: then this fails, and does no
+        // harm. (sqlx would take the transaction for open from then on, and begin no other.)
+        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    }
+    ended
+}
+
 /// What became of an observation.
 #[derive(Debug, PartialEq)]
 pub enum Receipt {
@@ -331,5 +352,15 @@ mod tests {
         };
         assert!(stored > 10 && matches!(error, StoreError::Full), "{error:?} after {stored}");
         assert_eq!(last(&mut connection, "m", "1", 10_000).await.unwrap().len(), stored);
+
+        // Also inside a transaction, of which nothing stays; and when there is space again, the next one is stored.
+        begin(&mut connection).await.unwrap();
+        let done = insert(&mut connection, &observation(Some("a".repeat(9_000)))).await.map(drop);
+        assert!(matches!(end(&mut connection, done).await, Err(StoreError::Full)));
+        sqlx::query("PRAGMA max_page_count = 1000").execute(&mut connection).await.unwrap();
+        begin(&mut connection).await.unwrap();
+        let done = insert(&mut connection, &observation(Some("a".repeat(9_000)))).await;
+        assert_eq!(end(&mut connection, done).await.unwrap(), Receipt::Stored);
+        assert_eq!(last(&mut connection, "m", "1", 10_000).await.unwrap().len(), stored + 1);
     }
 }

@@ -7,7 +7,7 @@ use rocket::http::Status;
 use rocket::tokio::sync::{mpsc, oneshot};
 use rocket::tokio::time::{MissedTickBehavior, interval};
 use rocket::tokio::{self, select};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::figures::{absolute_error_ms, is_possible, label, relative_error};
 use super::observation::Observation;
@@ -141,16 +141,20 @@ impl Task {
                 self.recall(&job.model, &job.served).await?;
             }
         }
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        store::begin(&mut self.connection).await?;
+        let receipts = self.insert(jobs).await;
+        store::end(&mut self.connection, receipts).await
+    }
+
+    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<Vec<Receipt>>, StoreError> {
         let mut receipts = Vec::with_capacity(jobs.len());
         for job in jobs {
             let mut of_job = Vec::with_capacity(job.observations.len());
             for observation in job.observations.iter() {
-                of_job.push(store::insert(&mut transaction, observation).await?);
+                of_job.push(store::insert(&mut self.connection, observation).await?);
             }
             receipts.push(of_job);
         }
-        transaction.commit().await?;
         Ok(receipts)
     }
 

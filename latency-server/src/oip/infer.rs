@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use latency_core::Predictions;
+use latency_core::schema::FieldKind;
+use latency_core::{Predictions, Schema};
 use rocket::Request;
 use rocket::http::{ContentType, Header, Status};
 use rocket::outcome::Outcome;
@@ -138,13 +139,19 @@ fn tensors<'a>(
     if inputs.found == 0 {
         return Err(invalid_field("inputs", format!("found none; allowed: {ALLOWED}")));
     }
+    let schema = served.predictor.schema();
     let mut tensors: Vec<Tensor<'_>> = Vec::new();
     for (index, input) in inputs.elements.iter().enumerate() {
         let input: Input<'_> = serde_json::from_str(input.get())
             .map_err(|error| unreadable(&error, EXAMPLE).about(format!("inputs[{index}]")))?;
-        if !super::inputs(served.predictor.schema()).any(|(name, _)| name == input.name) {
-            let names: Vec<_> = super::inputs(served.predictor.schema()).map(|(name, _)| name).collect();
-            let message = format!("the model has no such input; allowed: {}", names.join(", "));
+        if !super::inputs(schema).any(|(name, _)| name == input.name) {
+            if input.is_matrix() && inputs.found == 1 {
+                let columns = columns(schema).map_err(|failure| failure.about(input.short_name()))?;
+                tensors = input.read_matrix(&columns, binary)?;
+                continue;
+            }
+            let alone = if input.is_matrix() { "; a matrix of numbers stands alone" } else { "" };
+            let message = format!("the model has no such input; allowed: {}{alone}", names(schema));
             return Err(Failure::new(Status::BadRequest, "UNKNOWN_FIELD", message).about(input.short_name()));
         }
         if tensors.iter().any(|other| other.name == input.name) {
@@ -162,6 +169,25 @@ fn tensors<'a>(
         Ok(tensors)
     } else {
         Err(invalid_batch(format!("found {} bytes behind the last input; send none", binary.len())))
+    }
+}
+
+/// The names of all inputs.
+fn names(schema: &Schema) -> String {
+    super::inputs(schema).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// The columns of a matrix: all fields that are numbers, in the order of the schema. Words are not known then.
+fn columns(schema: &Schema) -> Result<Vec<&str>, Failure> {
+    let (numbers, words): (Vec<_>, Vec<_>) =
+        schema.fields.iter().partition(|field| matches!(field.kind, FieldKind::Number { .. }));
+    match words.iter().find(|field| field.required || numbers.is_empty()) {
+        None => Ok(numbers.into_iter().map(|field| field.name.as_str()).collect()),
+        Some(word) => Err(invalid_batch(format!(
+            "found a matrix of numbers, and `{}` is a word; give a tensor for each field: {}",
+            word.name,
+            names(schema)
+        ))),
     }
 }
 

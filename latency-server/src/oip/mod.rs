@@ -1,8 +1,8 @@
 //! The Open Inference Protocol, version 2, as `KServe`, Triton and their clients speak it: metadata, inference, and the
 //! repository of models. <https://github.com/kserve/open-inference-protocol>
 //!
-//! Each field of a model is an input of one value per row, and so are `src` and `dst` where it knows places; each number of
-//! a prediction is an output.
+//! Each field of a model is an input of one value per row, and so are `src` and `dst` where it knows places; or one matrix
+//! holds all numbers. Each number of a prediction is an output.
 
 mod infer;
 mod repository;
@@ -88,7 +88,7 @@ fn ready(models: &State<Models>, stopping: &State<Stopping>) -> Result<Json, Fai
 /// The model of this name, in the version that answers, which is the only one there is.
 fn find<'m>(models: &'m Models, name: &str, version: Option<&str>) -> Result<(&'m Slot, Arc<Served>), Failure> {
     let slot = models.asked(Some(name))?;
-    let served = slot.served();
+    let served = slot.answering()?;
     let answers = &served.predictor.model_info().version;
     match version.filter(|version| version != answers) {
         None => Ok((slot, served)),
@@ -157,8 +157,8 @@ fn model_version(name: &str, version: &str, models: &State<Models>) -> Result<Js
     metadata(find(models, name, Some(version))?)
 }
 
-fn readiness((slot, _): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
-    health::check_model(slot)?;
+fn readiness((slot, served): (&Slot, Arc<Served>)) -> Result<Json, Failure> {
+    health::check_model(slot.name(), &served)?;
     json(&Ready { name: Some(slot.name()), ready: true })
 }
 

@@ -1,4 +1,4 @@
-//! The repository of models: which there are, and loading one again.
+//! The repository of models: which there are, loading one again, and unloading it.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::auth::Admin;
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
-use crate::models::Models;
+use crate::models::{Current, Models, UnloadError};
 use crate::python_json::{text, unreadable};
 use crate::question::invalid_field;
-use crate::reload::reload;
+use crate::reload::{busy, reload};
 
 /// A body may be left out.
 fn read<'a, T: Deserialize<'a> + Default>(json: &'a str, allowed: &str) -> Result<T, Failure> {
@@ -43,9 +43,17 @@ pub fn index(body: Result<Content, Failure>, models: &State<Models>) -> Result<J
     let Content(body) = body?;
     let asked: AskedIndex = read(&text(&body)?, r#"{"ready": true} for models that can answer, or nothing"#)?;
     let entries = models.slots().filter_map(|slot| {
-        let ready = health::check_model(slot).is_ok();
-        let (state, reason) = if ready { ("READY", "") } else { ("UNAVAILABLE", "it cannot predict at the moment") };
-        let version = slot.served().predictor.model_info().version.clone();
+        let (version, trouble) = match slot.current() {
+            Current::Answers(served) => {
+                let predicts = health::check_model(slot.name(), &served).is_ok();
+                let version = served.predictor.model_info().version.clone();
+                (version, (!predicts).then_some("it cannot predict at the moment"))
+            }
+            // Triton's word.
+            Current::Unloaded(unloaded) => (unloaded.version.clone(), Some("unloaded")),
+        };
+        let (ready, reason) = (trouble.is_none(), trouble.unwrap_or_default());
+        let state = if ready { "READY" } else { "UNAVAILABLE" };
         (ready || asked.ready != Some(true)).then(|| Entry { name: slot.name().to_owned(), version, state, reason })
     });
     json(&entries.collect::<Vec<_>>())
@@ -85,12 +93,29 @@ pub async fn load(
     json(&Done {})
 }
 
-/// Which models there are is a matter of the server's configuration.
-#[post("/v2/repository/models/<name>/unload")]
-pub fn unload(name: &str, admin: Result<Admin, Failure>, models: &State<Models>) -> Result<Json, Failure> {
-    let Admin { .. } = admin?;
-    models.asked(Some(name))?;
-    let message = "found a model to unload; allowed: none: the server's configuration names its models; take it out of \
-                   LATENCY_MODELS and start the server again";
-    Err(Failure::new(Status::NotImplemented, "NOT_IMPLEMENTED", message))
+/// Lets a model answer no more, until it is loaded by its name.
+#[post("/v2/repository/models/<name>/unload", data = "<body>")]
+pub fn unload(
+    name: &str,
+    admin: Result<Admin, Failure>,
+    body: Result<Content, Failure>,
+    models: &State<Models>,
+) -> Result<Json, Failure> {
+    let Content(body) = body?;
+    let Admin { by } = admin?;
+    // Triton's clients send whether models go too that this one needs; there are none.
+    read::<AskedLoad>(&text(&body)?, "{}, or nothing")?;
+    models.unload(models.asked(Some(name))?, &by).map_err(|error| match error {
+        UnloadError::Busy => busy(),
+        UnloadError::Default => {
+            let others: Vec<_> = models.slots().map(|slot| slot.name()).filter(|other| *other != name).collect();
+            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+            let message = format!(
+                "found {name:?}, the default model, which answers whoever names none; allowed: {others}; to exchange it, \
+                 load it again"
+            );
+            Failure::new(Status::Conflict, "MODEL_REQUIRED", message).about("model")
+        }
+    })?;
+    json(&Done {})
 }

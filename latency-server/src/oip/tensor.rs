@@ -1,4 +1,4 @@
-//! Input tensors: one value per row, from JSON or from bytes.
+//! Input tensors: one value per row, or all numbers of each row in a matrix, from JSON or from bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -83,29 +83,82 @@ enum Values<'a> {
     Texts(Vec<Cow<'a, str>>),
 }
 
+/// How many values there are, and how they lie.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    rows: usize,
+    /// Of a matrix.
+    columns: Option<usize>,
+}
+
+impl Shape {
+    fn values(self) -> usize {
+        self.rows.saturating_mul(self.columns.unwrap_or(1))
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.columns {
+            Some(columns) => write!(f, "[{}, {columns}]", self.rows),
+            None => write!(f, "{}", self.rows),
+        }
+    }
+}
+
 impl<'a> Input<'a> {
     /// Its name for messages, which do not repeat what has no end.
     pub fn short_name(&self) -> String {
         self.name.chars().take(SHORT).collect()
     }
 
+    /// Whether it has a row of values for each row.
+    pub fn is_matrix(&self) -> bool {
+        matches!(dimensions(self.shape.get()).as_deref(), Some([_, _]))
+    }
+
     /// The values, from the JSON or from the bytes behind it, which are taken away.
     pub fn read(self, binary: &mut &'a [u8]) -> Result<Tensor<'a>, Failure> {
         let name = self.short_name();
+        let rows = rows(self.shape.get()).map_err(|failure| failure.about(&*name))?;
+        let values = self.values(Shape { rows, columns: None }, binary)?;
+        Ok(Tensor { name: self.name, values })
+    }
+
+    /// The columns of a matrix, which have these names.
+    pub fn read_matrix(self, names: &[&str], binary: &mut &'a [u8]) -> Result<Vec<Tensor<'a>>, Failure> {
+        let about = |failure: Failure| failure.about(self.short_name());
+        let rows = matrix_rows(self.shape.get(), names).map_err(about)?;
+        match self.values(Shape { rows, columns: Some(names.len()) }, binary)? {
+            Values::Numbers(numbers) => {
+                let column = |(at, name): (usize, &&str)| Tensor {
+                    name: Cow::Owned((*name).to_owned()),
+                    values: Values::Numbers(numbers.iter().skip(at).step_by(names.len()).copied().collect()),
+                };
+                Ok(names.iter().enumerate().map(column).collect())
+            }
+            Values::Texts(_) => Err(about(invalid_batch(
+                "found a matrix of words; allowed: numbers in a matrix, and words in a tensor for each field",
+            ))),
+        }
+    }
+
+    fn values(&self, shape: Shape, binary: &mut &'a [u8]) -> Result<Values<'a>, Failure> {
+        let name = self.short_name();
         let about = |failure: Failure| failure.about(&*name);
-        let rows = rows(self.shape.get()).map_err(about)?;
         let (_, datatype, size) =
             DATATYPES.into_iter().find(|(known, ..)| *known == self.datatype).ok_or_else(|| {
                 let found: String = self.datatype.chars().take(SHORT).collect();
                 let allowed = DATATYPES.map(|(name, ..)| name).join(", ");
                 invalid_field(&name, format!("found the datatype {found:?}; allowed: {allowed}"))
             })?;
-        let values = match (self.data, self.parameters.and_then(|parameters| parameters.binary_data_size)) {
-            (Some(data), None) => from_json(data.get(), datatype, rows),
+        let binary_size = self.parameters.as_ref().and_then(|parameters| parameters.binary_data_size);
+        let values = match (self.data, binary_size) {
+            (Some(data), None) => from_json(data.get(), datatype, shape),
             (None, Some(length)) => match binary.split_at_checked(length) {
                 Some((bytes, rest)) => {
                     *binary = rest;
-                    from_bytes(bytes, datatype, size, rows)
+                    from_bytes(bytes, datatype, size, shape)
                 }
                 None => Err(invalid_batch(format!(
                     "found {} bytes behind the JSON, but `binary_data_size` is {length}; send them, and the header \
@@ -118,7 +171,7 @@ impl<'a> Input<'a> {
             }
             (Some(_), Some(_)) => Err(invalid_batch("found both `data` and `binary_data_size`; give one of them")),
         };
-        Ok(Tensor { name: self.name, values: values.map_err(about)? })
+        values.map_err(about)
     }
 }
 
@@ -140,10 +193,13 @@ impl Tensor<'_> {
     }
 }
 
+fn dimensions(shape: &str) -> Option<Vec<usize>> {
+    (shape.len() <= SHORT).then(|| serde_json::from_str(shape).ok()).flatten()
+}
+
 /// The number of rows that a shape means.
 fn rows(shape: &str) -> Result<usize, Failure> {
-    let dimensions = (shape.len() <= SHORT).then(|| serde_json::from_str::<Vec<usize>>(shape).ok()).flatten();
-    match dimensions.as_deref() {
+    match dimensions(shape).as_deref() {
         Some([rows] | [rows, 1]) if *rows <= MAX_ROWS => Ok(*rows),
         Some([rows] | [rows, 1]) => Err(too_many_rows(&rows.to_string())),
         _ => {
@@ -155,11 +211,31 @@ fn rows(shape: &str) -> Result<usize, Failure> {
     }
 }
 
-fn from_json(text: &str, datatype: Datatype, rows: usize) -> Result<Values<'_>, Failure> {
-    if datatype == Datatype::Bytes {
-        return flat(text, rows, "an array of strings, one for each row").map(Values::Texts);
+/// The number of rows of a matrix that has a column for each of these names.
+fn matrix_rows(shape: &str, names: &[&str]) -> Result<usize, Failure> {
+    match dimensions(shape).as_deref() {
+        Some([rows, columns]) if *columns == names.len() && *rows <= MAX_ROWS => Ok(*rows),
+        Some([rows, columns]) if *columns == names.len() => Err(too_many_rows(&rows.to_string())),
+        _ => {
+            let found: String = shape.chars().take(SHORT).collect();
+            let (allowed, columns) = (names.len(), names.join(", "));
+            Err(invalid_batch(format!(
+                "found the shape {found}; allowed: [rows, {allowed}] for a matrix of the model's numbers, {columns}; or a \
+                 tensor for each field"
+            )))
+        }
     }
-    let mut numbers: Vec<f64> = flat(text, rows, "an array of numbers, one for each row; null where none is known")?;
+}
+
+fn from_json(text: &str, datatype: Datatype, shape: Shape) -> Result<Values<'_>, Failure> {
+    if datatype == Datatype::Bytes {
+        return flat(text, shape, "an array of strings, one for each row").map(Values::Texts);
+    }
+    let allowed = match shape.columns {
+        None => "an array of numbers, one for each row; null where none is known",
+        Some(_) => "an array of arrays of numbers, one array for each row; null where none is known",
+    };
+    let mut numbers: Vec<f64> = flat(text, shape, allowed)?;
     if datatype == Datatype::Fp32 {
         // The number that bytes would have held.
         for number in &mut numbers {
@@ -169,24 +245,25 @@ fn from_json(text: &str, datatype: Datatype, rows: usize) -> Result<Values<'_>, 
     Ok(Values::Numbers(numbers))
 }
 
-fn flat<'a, T: Element<'a>>(text: &'a str, rows: usize, allowed: &str) -> Result<Vec<T>, Failure> {
-    let mut elements = Vec::with_capacity(rows);
+fn flat<'a, T: Element<'a>>(text: &'a str, shape: Shape, allowed: &str) -> Result<Vec<T>, Failure> {
+    // Whatever the shape says: each element is a character and a comma, at least.
+    let mut elements = Vec::with_capacity(shape.values().min(text.len() / 2 + 1));
     let mut json = serde_json::Deserializer::from_str(text);
-    Elements { into: &mut elements, rows, depth: 0 }
+    Elements { into: &mut elements, shape, depth: 0 }
         .deserialize(&mut json)
         .map_err(|error| unreadable(&error, allowed))?;
-    check_rows(elements.len(), rows)?;
+    check_number(elements.len(), shape)?;
     if let Some(length) = elements.iter().map(T::length).find(|length| *length > MAX_ROW_BYTES) {
         return Err(too_long(length));
     }
     Ok(elements)
 }
 
-fn check_rows(found: usize, rows: usize) -> Result<(), Failure> {
-    if found == rows {
+fn check_number(found: usize, shape: Shape) -> Result<(), Failure> {
+    if found == shape.values() {
         Ok(())
     } else {
-        Err(invalid_batch(format!("found {found} values for a shape of {rows}; give as many")))
+        Err(invalid_batch(format!("found {found} values for a shape of {shape}; give as many")))
     }
 }
 
@@ -241,10 +318,10 @@ impl<'de> Element<'de> for Cow<'de, str> {
     }
 }
 
-/// The elements of an array, which may lie in arrays of one each.
+/// The elements of an array, which may lie in arrays of one each, or of a row of a matrix.
 struct Elements<'v, T> {
     into: &'v mut Vec<T>,
-    rows: usize,
+    shape: Shape,
     depth: usize,
 }
 
@@ -252,8 +329,8 @@ impl<T> Elements<'_, T> {
     fn push<E: de::Error>(&mut self, element: Option<T>, found: &str) -> Result<(), E> {
         let element = element.filter(|_| self.depth > 0);
         let element = element.ok_or_else(|| E::custom(format_args!("found {found} where none is allowed")))?;
-        if self.into.len() == self.rows {
-            return Err(E::custom(format_args!("found more values than the {} of the shape", self.rows)));
+        if self.into.len() == self.shape.values() {
+            return Err(E::custom(format_args!("found more values than the {} of the shape", self.shape.values())));
         }
         self.into.push(element);
         Ok(())
@@ -279,9 +356,16 @@ impl<'de, T: Element<'de>> Visitor<'de> for Elements<'_, T> {
         if self.depth > 1 {
             return Err(de::Error::custom("found arrays inside arrays inside an array"));
         }
-        let Self { into, rows, depth } = self;
-        while sequence.next_element_seed(Elements { into: &mut *into, rows, depth: depth + 1 })?.is_some() {}
-        Ok(())
+        let Self { into, shape, depth } = self;
+        let before = into.len();
+        while sequence.next_element_seed(Elements { into: &mut *into, shape, depth: depth + 1 })?.is_some() {}
+        let found = into.len() - before;
+        match shape.columns.filter(|columns| depth == 1 && (found != *columns || !before.is_multiple_of(*columns))) {
+            Some(columns) => {
+                Err(de::Error::custom(format_args!("found a row of {found} values where the shape has {columns}")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn visit_f64<E: de::Error>(mut self, number: f64) -> Result<(), E> {
@@ -310,13 +394,16 @@ impl<'de, T: Element<'de>> Visitor<'de> for Elements<'_, T> {
 }
 
 /// Little endian; text has its length in four bytes before it.
-fn from_bytes(bytes: &[u8], datatype: Datatype, size: usize, rows: usize) -> Result<Values<'_>, Failure> {
-    if datatype != Datatype::Bytes && bytes.len() != rows * size {
-        let (found, allowed) = (bytes.len(), rows * size);
-        return Err(invalid_batch(format!("found {found} bytes; allowed: {allowed}, {size} for each of {rows} rows")));
+fn from_bytes(bytes: &[u8], datatype: Datatype, size: usize, shape: Shape) -> Result<Values<'_>, Failure> {
+    let allowed = shape.values().saturating_mul(size);
+    if datatype != Datatype::Bytes && bytes.len() != allowed {
+        let (found, values) = (bytes.len(), shape.values());
+        return Err(invalid_batch(format!(
+            "found {found} bytes; allowed: {allowed}, {size} for each of the {values} values of the shape"
+        )));
     }
     Ok(Values::Numbers(match datatype {
-        Datatype::Bytes => return texts(bytes, rows).map(Values::Texts),
+        Datatype::Bytes => return texts(bytes, shape).map(Values::Texts),
         Datatype::Fp32 => numbers(bytes, |bytes| f32::from_le_bytes(bytes).into()),
         Datatype::Fp64 => numbers(bytes, f64::from_le_bytes),
         Datatype::Int8 => numbers(bytes, |bytes| i8::from_le_bytes(bytes).into()),
@@ -334,9 +421,10 @@ fn numbers<const N: usize>(bytes: &[u8], number: fn([u8; N]) -> f64) -> Vec<f64>
     bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()
 }
 
-fn texts(mut bytes: &[u8], rows: usize) -> Result<Vec<Cow<'_, str>>, Failure> {
-    let mut texts = Vec::with_capacity(rows);
-    while !bytes.is_empty() && texts.len() < rows {
+fn texts(mut bytes: &[u8], shape: Shape) -> Result<Vec<Cow<'_, str>>, Failure> {
+    // Each has its length in 4 bytes, at least.
+    let mut texts = Vec::with_capacity(shape.values().min(bytes.len() / 4));
+    while !bytes.is_empty() && texts.len() < shape.values() {
         let text = bytes.split_first_chunk().and_then(|(length, rest)| {
             let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
             rest.split_at_checked(length)
@@ -355,7 +443,7 @@ fn texts(mut bytes: &[u8], rows: usize) -> Result<Vec<Cow<'_, str>>, Failure> {
         texts.push(Cow::Borrowed(text));
         bytes = rest;
     }
-    check_rows(texts.len(), rows)?;
+    check_number(texts.len(), shape)?;
     if bytes.is_empty() {
         Ok(texts)
     } else {
@@ -376,6 +464,53 @@ mod tests {
             _ => None,
         };
         Ok((0..tensor.rows()).map(value).collect())
+    }
+
+    /// What the first row of each column has, and how many rows there are.
+    fn read_matrix<'a>(json: &'a str, mut binary: &'a [u8]) -> Result<Vec<(String, usize)>, String> {
+        let input: Input<'_> = serde_json::from_str(json).unwrap();
+        assert!(input.is_matrix(), "{json}");
+        let columns = input.read_matrix(&["a", "b"], &mut binary).map_err(|failure| failure.message.into_owned())?;
+        let first = |column: &Tensor<'_>| match column.entry(0) {
+            Some((name, Entry::Value(Value::Number(number)))) => format!("{name} {number}"),
+            _ => String::new(),
+        };
+        Ok(columns.iter().map(|column| (first(column), column.rows())).collect())
+    }
+
+    #[test]
+    fn a_matrix_is_read_by_its_rows() {
+        let input =
+            |shape: &str, rest: &str| format!(r#"{{"name": "x", "shape": {shape}, "datatype": "FP64", {rest}}}"#);
+        let expected = vec![("a 1".to_owned(), 2), ("b 2".to_owned(), 2)];
+        for data in ["[[1, 2], [3, 4]]", "[1, 2, 3, 4]", "[1, 2, [3, 4]]"] {
+            assert_eq!(read_matrix(&input("[2, 2]", &format!(r#""data": {data}"#)), b"").unwrap(), expected, "{data}");
+        }
+        let bytes: Vec<u8> = [1.0_f64, 2.0, 3.0, 4.0].iter().flat_map(|number| number.to_le_bytes()).collect();
+        let binary = |length: usize| format!(r#""parameters": {{"binary_data_size": {length}}}"#);
+        assert_eq!(read_matrix(&input("[2, 2]", &binary(32)), &bytes).unwrap(), expected);
+        assert_eq!(read_matrix(&input("[0, 2]", r#""data": []"#), b"").unwrap(), vec![(String::new(), 0); 2]);
+        assert_eq!(read_matrix(&input("[1, 2]", r#""data": [[null, 2]]"#), b"").unwrap()[0], (String::new(), 1));
+        for (shape, rest, message) in [
+            (
+                "[2, 3]",
+                r#""data": []"#,
+                "found the shape [2, 3]; allowed: [rows, 2] for a matrix of the model's numbers, a, b",
+            ),
+            ("[100001, 2]", r#""data": []"#, "found 100001 rows"),
+            ("[18446744073709551615, 2]", r#""data": []"#, "found 18446744073709551615 rows"),
+            ("[2, 2]", r#""data": [1, 2, 3]"#, "found 3 values for a shape of [2, 2]"),
+            ("[2, 2]", r#""data": [1, 2, 3, 4, 5]"#, "found more values than the 4 of the shape"),
+            ("[2, 2]", r#""data": [[1, 2, 3], [4]]"#, "found a row of 3 values where the shape has 2"),
+            ("[2, 2]", r#""data": [1, [2, 3], 4]"#, "found a row of 2 values where the shape has 2"),
+            ("[2, 2]", r#""data": [[[1, 2], [3, 4]]]"#, "found arrays inside arrays inside an array"),
+            ("[2, 2]", &binary(16), "found 16 bytes; allowed: 32, 8 for each of the 4 values"),
+        ] {
+            let found = read_matrix(&input(shape, rest), &bytes[..16]).unwrap_err();
+            assert!(found.contains(message), "{shape} {rest}: {found}");
+        }
+        let words = r#"{"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["a", "b"]}"#;
+        assert!(read_matrix(words, b"").unwrap_err().contains("found a matrix of words"));
     }
 
     #[test]

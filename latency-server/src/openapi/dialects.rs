@@ -43,7 +43,7 @@ pub fn all() -> Vec<Operation> {
         "type": "object",
         "properties": {
             "id": text,
-            "inputs": tensors("One value per row; null where none is known."),
+            "inputs": tensors("One value per row, or one array per row of a matrix; null where none is known."),
             "outputs": tensors("Not sent."),
         },
         "required": ["inputs"],
@@ -92,7 +92,7 @@ pub fn all() -> Vec<Operation> {
     all.push(oip.post("/v2/repository/index", "Which models there are", None, &list));
     for (path, summary) in [
         ("/v2/repository/models/{name}/load", "Load a model again"),
-        ("/v2/repository/models/{name}/unload", "Refused with 501: the configuration names the models"),
+        ("/v2/repository/models/{name}/unload", "Unload a model, unless it is the default one"),
     ] {
         let mut operation = oip.post(path, summary, None, &object);
         operation.description["security"] = json!([{"token": []}]);

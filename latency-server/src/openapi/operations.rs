@@ -32,7 +32,8 @@ pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
         get(
             "/model_info",
             "Which model answers",
-            "Its fields with what is allowed and what training saw, its outputs, its provenance, and when it was loaded.",
+            "Its fields with what is allowed and what training saw, its outputs, its provenance, and when it was loaded; of a \
+             model that is unloaded, when and by whom.",
             &[model()],
             answers("What is loaded.", &json!({"type": "object"})),
         ),
@@ -46,11 +47,17 @@ pub fn all(asked: &Asked<'_>) -> Vec<Operation> {
         reload("get"),
         reload("post"),
         get("/metrics", "What was counted", "For Prometheus.", &[], text_answer("Metrics in Prometheus' text format.")),
-        get("/ready", "Whether the server can answer", "Every model predicts one of its golden rows.", &[], {
-            let mut answers = answers("Every model can predict.", &reference("Health"));
-            answers["503"] = failure("A model cannot predict.");
-            answers
-        }),
+        get(
+            "/ready",
+            "Whether the server can answer",
+            "Every model predicts one of its golden rows, unless it was unloaded.",
+            &[],
+            {
+                let mut answers = answers("Every model can predict.", &reference("Health"));
+                answers["503"] = failure("A model cannot predict.");
+                answers
+            },
+        ),
         get(
             "/openapi.json",
             "This document",
@@ -354,11 +361,13 @@ fn reload(method: &'static str) -> Operation {
         "properties": {"reload": {"type": "object"}, "model": reference("Model")},
         "required": ["reload", "model"],
     });
-    let mut responses =
-        answers("How it ended: `swapped`, or `unchanged` if the file is the one that answers.", &answer);
+    let mut responses = answers(
+        "How it ended: `swapped`, `unchanged` if the file is the one that answers, or `loaded` if the model was unloaded.",
+        &answer,
+    );
     responses["403"] = failure("The token has not the scope admin, or another site's page asks.");
     responses["409"] = failure("The model is being loaded already.");
-    responses["500"] = failure("The file cannot be used, and the model from before goes on.");
+    responses["500"] = failure("The file cannot be used, and the model from before goes on, or it stays unloaded.");
     add_refusals(&mut responses);
     Operation {
         path: "/reload_model",

@@ -24,8 +24,8 @@ pub fn page(
     measured_ms: Option<&str>,
     models: &State<Models>,
     suggestions: &State<Suggestions>,
-) -> (Status, Template) {
-    let served = models.default_slot().served();
+) -> Result<(Status, Template), Failure> {
+    let served = models.default_slot().answering()?;
     let predictor = &served.predictor;
     let mut form = Form {
         ends: [End::src(src, src_access, predictor), End::dst(dst, dst_access, predictor)],
@@ -34,7 +34,7 @@ pub fn page(
     };
     let (status, result) = if src.is_some() || dst.is_some() { form.answer(&served) } else { (Status::Ok, None) };
     let view = View { here: "predict", form, result, around: Around::new(predictor, suggestions) };
-    (status, Template::render(TEMPLATE, view))
+    Ok((status, Template::render(TEMPLATE, view)))
 }
 
 /// What the template gets to see.

@@ -31,8 +31,8 @@ pub async fn page(
     budget_ms: Option<&str>,
     models: &State<Models>,
     suggestions: &State<Suggestions>,
-) -> (Status, Template) {
-    let served = models.default_slot().served();
+) -> Result<(Status, Template), Failure> {
+    let served = models.default_slot().answering()?;
     let predictor = &served.predictor;
     let mut form = Form {
         ends: [End::src(src, src_access, predictor)],
@@ -43,7 +43,7 @@ pub async fn page(
     let (status, result) = if src.is_some() { form.answer(&served).await } else { (Status::Ok, None) };
     let view =
         View { here: "regions", form, result, providers: PROVIDERS, around: Around::new(predictor, suggestions) };
-    (status, Template::render(TEMPLATE, view))
+    Ok((status, Template::render(TEMPLATE, view)))
 }
 
 /// A choice of providers, and its words.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::words::milliseconds;
 use crate::metrics::Metrics;
-use crate::models::{Models, Reload, Slot};
+use crate::models::{Current, Models, Reload, Slot};
 use crate::observations::{Figures, Observations};
 use crate::rfc3339::rfc3339;
 
@@ -82,8 +82,12 @@ struct Route {
 #[derive(Serialize)]
 struct Model {
     name: String,
-    version: String,
     source: &'static str,
+    /// The version that answers, or answered last.
+    version: String,
+    /// Whether it answers no more.
+    unloaded: bool,
+    /// Since when it answers, or does not.
     since: String,
     since_words: String,
     last_reload: Option<Reload>,
@@ -117,21 +121,28 @@ struct Accuracy {
 
 impl Model {
     fn new(slot: &Slot, observations: &Observations) -> Self {
-        let served = slot.served();
-        let info = served.predictor.model_info();
-        let since = rfc3339(served.since);
+        let current = slot.current();
+        let (version, since, accuracy) = match &current {
+            Current::Answers(served) => (
+                served.predictor.model_info().version.clone(),
+                rfc3339(served.since),
+                accuracy(&served.predictor.schema().provenance),
+            ),
+            Current::Unloaded(unloaded) => (unloaded.version.clone(), unloaded.at.clone(), Vec::new()),
+        };
         Self {
             name: slot.name().to_owned(),
-            version: info.version.clone(),
             source: slot.source().kind(),
+            observed: observations
+                .figures(slot.name(), &version)
+                .filter(|figures| figures.observations > 0)
+                .map(|figures| Observed::new(&figures)),
+            version,
+            unloaded: matches!(current, Current::Unloaded(_)),
             since_words: minute(&since),
             since,
             last_reload: slot.reloads().1,
-            accuracy: accuracy(&served.predictor.schema().provenance),
-            observed: observations
-                .figures(slot.name(), &info.version)
-                .filter(|figures| figures.observations > 0)
-                .map(|figures| Observed::new(&figures)),
+            accuracy,
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::common::{Server, client, config, json, models};
-use crate::observe::{observe_much, observing};
+use crate::common::{Server, client, config, json, models, observations};
+use crate::observe::observe_much;
 use latency_core::ErrorKind;
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::http::{Header, Status};
 use rocket::local::blocking::Client;
 
@@ -135,7 +136,7 @@ fn what_ratios_need_is_there_before_the_first_request() {
     let client = client(&config());
     let scrape = Scrape::of(&client);
     let info = models();
-    let info = info.default_slot().served();
+    let info = info.default_slot().served().unwrap();
     let (model, schema) = (info.predictor.model_info(), info.predictor.schema());
     for route in ["/", "/predict", "/health", "/ready", "/model_info", "/metrics"] {
         let method = if route == "/predict" { "POST" } else { "GET" };
@@ -161,7 +162,7 @@ fn what_ratios_need_is_there_before_the_first_request() {
     assert_eq!(scrape.labels("latency_predictions_total", "question"), questions);
     let fields = scrape.labels("latency_out_of_range_inputs_total", "field");
     assert!(schema.fields.iter().all(|field| fields.contains(&*field.name)), "{fields:?}");
-    let results = BTreeSet::from(["swapped", "unchanged", "failed"]);
+    let results = BTreeSet::from(["swapped", "unchanged", "loaded", "failed"]);
     assert_eq!(scrape.labels("latency_model_reloads_total", "result"), results);
     let labels = [
         ("model", model.name.as_str()),
@@ -297,7 +298,8 @@ fn guide() -> String {
 #[test]
 fn the_guide_lists_every_metric() {
     let folder = tempfile::tempdir().unwrap();
-    let client = observing(folder.path());
+    let config = Config { observations: Some(observations(folder.path())), shadow: Some(Source::Bundled), ..config() };
+    let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
     observe_much(&client);
     let scrape = Scrape::of(&client);
     let guide = guide();

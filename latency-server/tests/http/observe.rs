@@ -1,12 +1,18 @@
 //! `POST /observe` and what comes of it: nothing that was answered is lost, and the figures say how good predictions were.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::program::{Program, run};
-use crate::common::{Connection, PREDICTOR, TokenFile, client, config, json, local, observations, write_variant};
+use crate::common::program::{KEY, Program, command, run};
+use crate::common::{
+    Connection, PREDICTOR, Server, TokenFile, client, config, json, local, observations, write_variant,
+};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
+use latency_server::limits::Settings;
 use latency_server::models::{Models, Options, Source};
 use rocket::http::{Header, Status};
 use rocket::local::blocking::Client;
@@ -340,6 +346,148 @@ fn a_file_that_another_program_writes_to_is_busy() {
 }
 
 #[test]
+fn more_than_can_wait_are_told_when_to_come_again_and_nobody_else_waits() {
+    const SENT: usize = 100;
+    // 32 wait for the writer, which has taken one request, or at most 32.
+    const WAITING: usize = 32;
+    const REFUSED: usize = SENT - WAITING - 32;
+    let folder = tempfile::tempdir().unwrap();
+    // Those that wait would keep all turns, if they kept any.
+    let limits = Settings { concurrency: Some(WAITING), ..Settings::default() };
+    let server = Server::start(Config { observations: Some(observations(folder.path())), limits, ..config() });
+    let runtime = Runtime::new().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("observations.db"));
+    let mut other = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
+    let locked = runtime.block_on(other.begin_with("BEGIN IMMEDIATE")).unwrap();
+    let row = json!({"src": "London", "dst": "Tokyo", "measured_ms": 240}).to_string();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..SENT {
+            let (sender, server, row) = (sender.clone(), &server, &row);
+            scope.spawn(move || sender.send(server.connect().post("/observe", row.as_bytes())));
+            // One after the other, so that it is the queue that refuses them.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(sender);
+        let answer = || receiver.recv_timeout(Duration::from_secs(4)).expect("an answer while the file is locked");
+        let mut answers: Vec<_> = (0..REFUSED).map(|_| answer()).collect();
+        assert!(answers.iter().all(|answer| answer.status == 503));
+        let mut connection = server.connect();
+        assert_eq!(connection.get("/ready", "").status, 200);
+        let predicted = connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#);
+        assert_eq!(predicted.status, 200, "{}", predicted.text());
+        runtime.block_on(locked.rollback()).unwrap();
+        answers.extend(receiver);
+        answers
+    });
+    let (stored, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert!(
+        stored.len() >= WAITING && stored.iter().all(|answer| answer.json()["status"] == "stored"),
+        "{}",
+        stored.len()
+    );
+    for answer in &refused {
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (503, &json!("OBSERVATIONS_BUSY")));
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    let metrics = server.connect().get("/metrics", "");
+    for line in [
+        format!("latency_errors_total{{code=\"OBSERVATIONS_BUSY\"}} {}\n", refused.len()),
+        format!("latency_observations_total{{model=\"latency\",verdict=\"plausible\"}} {}\n", stored.len()),
+    ] {
+        assert!(metrics.text().contains(&line), "{line} is not in {}", metrics.text());
+    }
+    assert_eq!(server.connect().post("/observe", row.as_bytes()).status, 200);
+}
+
+/// The program with its observations on a file system of 1 MiB that it alone sees; why not, if nobody may mount one here.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(folder: &Path) -> Result<Program, String> {
+    const MOUNT: &str = "mount -t tmpfs -o size=1m,mode=700 tmpfs disk";
+    let variables = [("SECRET_KEY", KEY), ("LATENCY_OBSERVATIONS", "disk/observations.db")];
+    let program = command(folder, &["--port", "0"], &variables);
+    std::fs::create_dir(folder.join("disk")).unwrap();
+    let mut why = String::new();
+    // As anybody, or as root where others may not.
+    for options in [&["--user", "--map-root-user", "--mount"][..], &["--mount"]] {
+        let inside = |script: &str| {
+            let mut inside = Command::new("unshare");
+            inside.args(options).args(["sh", "-c", script, "sh"]).current_dir(folder);
+            inside
+        };
+        match inside(MOUNT).output() {
+            Ok(output) if output.status.success() => {
+                let mut inside = inside(&format!("{MOUNT} && exec \"$@\""));
+                inside.arg(program.get_program()).args(program.get_args()).env_clear();
+                inside.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                return Ok(Program::of(inside));
+            }
+            Ok(output) => why = String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_refuses_observations_and_nothing_else_until_there_is_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = match on_a_small_disk(folder.path()) {
+        Ok(program) => program,
+        Err(why) => {
+            // Past the harness, which shows only what failing tests print.
+            let _ = writeln!(std::io::stderr(), "skipped: a small file system cannot be mounted: {why}");
+            return;
+        }
+    };
+    let disk = format!("/proc/{}/root{}/disk", program.id(), folder.path().canonicalize().unwrap().display());
+    let mut connection = Connection::to(program.address);
+    let row = |id: &str| json!({"src": "London", "dst": "Tokyo", "measured_ms": 240, "id": id});
+    let mut observe = |body: &Value| {
+        let answer = connection.post("/observe", body.to_string().as_bytes());
+        (answer.status, answer.json())
+    };
+    assert_eq!(observe(&row("first")).1["status"], "stored");
+
+    let ballast = Path::new(&disk).join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    let full = (0..1_000).find_map(|_| file.write_all(&[0; 4096]).err()).expect("the disk is full some time");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    // One, and more than fit into a transaction's memory.
+    let many: Value = (0..10_000).map(|number| row(&format!("many-{number}"))).collect();
+    for body in [&row("second"), &many, &row("second")] {
+        let (status, answer) = observe(body);
+        assert_eq!((status, &answer["error"]["code"]), (507, &json!("OBSERVATIONS_FULL")), "{answer}");
+        assert!(!answer.to_string().contains("disk/"), "{answer}");
+        program.line("observations: the disk is full");
+    }
+    let mut other = Connection::to(program.address);
+    assert_eq!(other.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#).status, 200);
+    assert_eq!(other.get("/ready", "").status, 200);
+    assert_eq!(other.get("/observations", "").json()["models"][0]["observations"], 1);
+    // What is there already is known.
+    assert_eq!(observe(&row("first")).1["status"], "duplicate");
+    let metrics = other.get("/metrics", "");
+    for line in [
+        "latency_errors_total{code=\"OBSERVATIONS_FULL\"} 3\n",
+        "latency_observations_total{model=\"latency\",verdict=\"plausible\"} 1\n",
+    ] {
+        assert!(metrics.text().contains(line), "{line} is not in {}", metrics.text());
+    }
+
+    std::fs::remove_file(&ballast).unwrap();
+    drop(file);
+    // Nothing of what was refused is there.
+    assert_eq!(observe(&row("second")).1["status"], "stored");
+    assert_eq!(observe(&row("many-0")).1["status"], "stored");
+    // More than the disk takes, without anything else on it; and what fits is stored afterwards.
+    assert_eq!(observe(&many).0, 507);
+    assert_eq!(observe(&row("third")).1["status"], "stored");
+    assert_eq!(other.get("/observations", "").json()["models"][0]["observations"], 4);
+}
+
+#[test]
 fn what_was_answered_survives_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Program::with(folder.path(), &[("LATENCY_OBSERVATIONS", "observations.db")]);
@@ -385,19 +533,15 @@ fn a_file_that_cannot_be_used_stops_the_start() {
     std::fs::write(folder.path().join("text.db"), "no database, but long enough to be taken for one".repeat(100))
         .unwrap();
     for path in ["nowhere/observations.db", "text.db"] {
-        let variables =
-            [("LATENCY_OBSERVATIONS", path), ("SECRET_KEY", crate::common::program::KEY), ("LATENCY_PORT", "0")];
+        let variables = [("LATENCY_OBSERVATIONS", path), ("SECRET_KEY", KEY), ("LATENCY_PORT", "0")];
         for arguments in [&["--check-config"][..], &[]] {
             let (code, _, errors) = run(folder.path(), arguments, &variables);
             assert_eq!(code, Some(1), "{errors}");
             assert!(errors.contains(&format!("LATENCY_OBSERVATIONS: {path} cannot be used")), "{errors}");
         }
     }
-    let (code, shown, errors) = run(
-        folder.path(),
-        &["--check-config"],
-        &[("LATENCY_OBSERVATIONS", "new.db"), ("SECRET_KEY", crate::common::program::KEY)],
-    );
+    let (code, shown, errors) =
+        run(folder.path(), &["--check-config"], &[("LATENCY_OBSERVATIONS", "new.db"), ("SECRET_KEY", KEY)]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(shown.contains("LATENCY_OBSERVATIONS_DAYS"), "{shown}");
 }

@@ -1,15 +1,16 @@
 //! The Open Inference Protocol: its forms, its binary tensors, its compression, its repository, its errors.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::common::{PREDICTOR, TokenFile, client, config, json, local};
+use crate::common::{PREDICTOR, TokenFile, client, config, json, local, models, observations};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use latency_server::Config;
 use latency_server::gate::RequireToken;
 use latency_server::limits::Settings;
-use latency_server::models::{Models, Options, Source};
+use latency_server::models::{Models, Options, Slot, Source};
 use rocket::http::{ContentType, Header, Status};
 use rocket::local::blocking::{Client, LocalResponse};
 use serde_json::{Value, json};
@@ -36,6 +37,10 @@ fn assert_error(response: LocalResponse<'_>, status: u16, words: &str) {
     assert_eq!(keys, ["error"]);
     let text = body["error"].as_str().expect("a string");
     assert!(text.contains(words), "{text}");
+}
+
+fn own_model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx")
 }
 
 fn version() -> &'static str {
@@ -178,6 +183,102 @@ fn tensors_as_bytes() {
 }
 
 #[test]
+fn a_matrix_is_its_columns() {
+    let rows: [[f64; 4]; 3] =
+        [[51.51, -0.13, 35.69, 139.69], [48.85, 2.35, -33.87, 151.21], [91.0 / 3.0, 0.1, 37.77, -122.42]];
+    let post = |path: &str, inputs: &Value| {
+        let response = local().post(path.to_owned()).body(json!({"inputs": inputs}).to_string()).dispatch();
+        (response.status().code, json(response))
+    };
+    let fields = ["src_lat", "src_lon", "dst_lat", "dst_lon"];
+    for datatype in ["FP64", "FP32"] {
+        let named: Value = (0..4)
+            .map(|at| {
+                let column: Vec<_> = rows.iter().map(|row| row[at]).collect();
+                json!({"name": fields[at], "shape": [3], "datatype": datatype, "data": column})
+            })
+            .collect();
+        let (status, expected) = post(INFER, &named);
+        assert_eq!(status, 200, "{expected}");
+        for (name, data) in [("input", json!(rows)), ("x", json!(rows.as_flattened()))] {
+            let matrix = json!([{"name": name, "shape": [3, 4], "datatype": datatype, "data": data}]);
+            assert_eq!(post(INFER, &matrix), (200, expected.clone()), "{datatype} {name}");
+        }
+        let bytes: Vec<u8> = rows
+            .as_flattened()
+            .iter()
+            .flat_map(|number| match datatype {
+                "FP64" => number.to_le_bytes().to_vec(),
+                _ => (*number as f32).to_le_bytes().to_vec(),
+            })
+            .collect();
+        let head = json!({"inputs": [{
+            "name": "input__0", "shape": [3, 4], "datatype": datatype, "parameters": {"binary_data_size": bytes.len()},
+        }]});
+        let head = head.to_string();
+        let length = Header::new("Inference-Header-Content-Length", head.len().to_string());
+        let response = local().post(INFER).header(length).body([head.into_bytes(), bytes].concat()).dispatch();
+        assert_eq!(json(response), expected, "{datatype}");
+    }
+
+    let matrix = |shape: Value, data: Value| json!({"name": "x", "shape": shape, "datatype": "FP64", "data": data});
+    let row = json!([rows[0]]);
+    let source = json!({"name": "src_access", "shape": [1], "datatype": "BYTES", "data": ["wifi"]});
+    for (inputs, words) in [
+        (
+            json!([matrix(json!([1, 3]), json!([[1, 2, 3]]))]),
+            "x: found the shape [1,3]; allowed: [rows, 4] for a matrix",
+        ),
+        (json!([matrix(json!([1, 1, 4]), row.clone())]), "x: the model has no such input; allowed: src_lat, "),
+        (json!([matrix(json!([1, 4]), row.clone()), source]), "dst; a matrix of numbers stands alone"),
+        (json!([matrix(json!([1, 4]), json!([[1, 2, 3, null]]))]), "row 0: dst_lon: required, but not given"),
+        (
+            json!([matrix(json!([1, 4]), json!([[91, 2, 3, 4]]))]),
+            "row 0: src_lat: found 91; allowed: a number from -90",
+        ),
+        (json!([matrix(json!([1, 4]), json!([[1, 2, 3, "a"]]))]), "x: found a body that cannot be read"),
+    ] {
+        let (status, answer) = post(INFER, &inputs);
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer["error"].as_str().unwrap().contains(words), "{answer}");
+    }
+    // What a model takes is told by its tensors.
+    let metadata = json(local().get("/v2/models/latency").dispatch());
+    assert!(metadata["inputs"].as_array().unwrap().iter().all(|input| input["shape"] == json!([-1])));
+}
+
+#[test]
+fn a_matrix_holds_the_numbers_of_a_model_that_needs_no_words() {
+    let folder = tempfile::tempdir().unwrap();
+    // `hops`, `link` (a word) and `load`, none of them required.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-core/tests/models/own.onnx");
+    // `hops` and `link`, and the word is required here.
+    let mut needy = std::fs::read(own_model()).unwrap();
+    let (seen, required) = (br#""seen":["copper","fibre"]"#, br#""required":true          "#);
+    let at = needy.windows(seen.len()).position(|found| found == seen).unwrap();
+    needy[at..at + seen.len()].copy_from_slice(required);
+    let needy_path = folder.path().join("needy.onnx");
+    std::fs::write(&needy_path, needy).unwrap();
+    let [own, needy] = [own, needy_path].map(Source::File);
+    let config = Config { models: vec![("own".to_owned(), own), ("needy".to_owned(), needy)], ..config() };
+    let client = Client::untracked(latency_server::rocket(&config, config.load_models().unwrap())).unwrap();
+    let post = |name: &str, inputs: Value| {
+        let body = json!({"inputs": inputs}).to_string();
+        client.post(format!("/v2/models/{name}/infer")).body(body).dispatch()
+    };
+    let matrix = json!([{"name": "X", "shape": [2, 2], "datatype": "FP32", "data": [[3, 0.5], [7, null]]}]);
+    let named = json!([
+        {"name": "hops", "shape": [2], "datatype": "INT8", "data": [3, 7]},
+        {"name": "load", "shape": [2], "datatype": "FP64", "data": [0.5, null]},
+    ]);
+    let answer = json(post("own", matrix.clone()));
+    assert_eq!(answer["outputs"][0]["shape"], json!([2]), "{answer}");
+    assert_eq!(answer, json(post("own", named)));
+    let words = "X: found a matrix of numbers, and `link` is a word; give a tensor for each field: hops, link";
+    assert_error(post("needy", matrix), 400, words);
+}
+
+#[test]
 fn compressed_bodies() {
     let text = places().to_string();
     let expected = infer(&text).1;
@@ -301,11 +402,7 @@ fn the_repository_lists_models_and_loads_them_again() {
     let (file, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
     let path = folder.path().join("model.onnx");
     crate::common::write_variant(&path, 0);
-    let (source, own) = (
-        Source::File(path.clone()),
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../latency-node/test/fixtures/own_model.onnx"),
-    );
-    let own = Source::File(own);
+    let (source, own) = (Source::File(path.clone()), Source::File(own_model()));
     let models = Models::new(source.load(Options::default()).unwrap(), source, None).with(
         "own",
         own.load(Options::default()).unwrap(),
@@ -350,13 +447,6 @@ fn the_repository_lists_models_and_loads_them_again() {
     std::fs::write(&path, "no model").unwrap();
     assert_error(load("latency", "", &file.admin), 500, "the one from before goes on");
 
-    let unload = |token: &str| {
-        let bearer = Header::new("Authorization", format!("Bearer {token}"));
-        client.post("/v2/repository/models/own/unload").header(bearer).body("{}").dispatch()
-    };
-    assert_error(unload("wrong"), 401, "a token that is not known");
-    assert_error(unload(&file.admin), 501, "the server's configuration names its models");
-
     // A model of one's own has its own inputs, and no places.
     let body = json!({"inputs": [
         {"name": "hops", "shape": [2], "datatype": "INT64", "data": [7, 3]},
@@ -375,6 +465,150 @@ fn the_repository_lists_models_and_loads_them_again() {
     let metadata = json(client.get("/v2/models/own").dispatch());
     let inputs: Vec<_> = metadata["inputs"].as_array().unwrap().iter().map(|input| &input["name"]).collect();
     assert_eq!(inputs, ["hops", "link"]);
+}
+
+/// A server with a default model and `own`, whose file is at this path; and the slot of `own`.
+fn with_own(path: &Path, tokens: &TokenFile) -> (Client, Arc<Slot>) {
+    let source = Source::File(path.to_owned());
+    let models = models().with("own", source.load(Options::default()).unwrap(), source);
+    let slot = Arc::clone(models.slot("own").unwrap());
+    let observations = observations(path.parent().unwrap());
+    let config = Config { tokens: Some(tokens.tokens()), observations: Some(observations), ..config() };
+    (Client::untracked(latency_server::rocket(&config, models)).unwrap(), slot)
+}
+
+fn change<'c>(client: &'c Client, what: &str, token: &str) -> LocalResponse<'c> {
+    let bearer = Header::new("Authorization", format!("Bearer {token}"));
+    client.post(format!("/v2/repository/models/{what}")).header(bearer).body("{}").dispatch()
+}
+
+const OWN: &str = r#"{"inputs": [
+    {"name": "hops", "shape": [1], "datatype": "INT64", "data": [7]},
+    {"name": "link", "shape": [1], "datatype": "BYTES", "data": ["fibre"]}
+]}"#;
+
+#[test]
+fn a_model_that_is_unloaded_answers_nobody_until_it_is_loaded_by_its_name() {
+    let (tokens, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("own.onnx");
+    std::fs::copy(own_model(), &path).unwrap();
+    let (client, slot) = with_own(&path, &tokens);
+    let get = |path: &str| json(client.get(path.to_owned()).dispatch());
+    let index = |body: &str| json(client.post("/v2/repository/index").body(body).dispatch());
+    let infer = || client.post("/v2/models/own/infer").body(OWN).dispatch();
+    let before = json(infer());
+    let version = before["model_version"].clone();
+
+    assert_error(change(&client, "own/unload", "wrong"), 401, "a token that is not known");
+    assert_error(change(&client, "own/unload", &tokens.predict), 403, "without the scope admin");
+    assert_error(change(&client, "other/unload", &tokens.admin), 404, "allowed: latency, own");
+    assert_error(change(&client, "latency/unload", &tokens.admin), 409, "the default model");
+    assert_eq!(infer().status(), Status::Ok);
+
+    // A request that is under way keeps it; the next finds none, and what it took is free again.
+    let under_way = slot.served().unwrap();
+    let memory = Arc::downgrade(&under_way);
+    let response = change(&client, "own/unload", &tokens.admin);
+    assert_eq!((response.status(), json(response)), (Status::Ok, json!({})));
+    assert!(memory.upgrade().is_some_and(|served| served.predictor.schema().fields.len() == 2));
+    drop(under_way);
+    assert!(memory.upgrade().is_none());
+
+    let entry = json!({"name": "own", "version": version, "state": "UNAVAILABLE", "reason": "unloaded"});
+    assert_eq!(index("")[1], entry);
+    assert_eq!(index(r#"{"ready": true}"#).as_array().map(Vec::len), Some(1));
+    assert_error(infer(), 404, "model: found \"own\", which is unloaded; allowed: a model that is loaded; POST /v2/");
+    let versioned = format!("/v2/models/own/versions/{}", version.as_str().unwrap());
+    for path in ["/v2/models/own", "/v2/models/own/ready", &versioned, &format!("{versioned}/ready")] {
+        assert_error(client.get(path.to_owned()).dispatch(), 404, "which is unloaded");
+    }
+    for path in ["/predict?model=own", "/observe?model=own"] {
+        let response = client.post(path).body(r#"{"hops": 7, "link": "fibre", "measured_ms": 12}"#).dispatch();
+        assert_eq!(json(response)["error"]["code"], "MODEL_UNLOADED", "{path}");
+    }
+    let mlflow = client.post("/endpoints/own/invocations").body(r#"{"instances": [{"hops": 7}]}"#).dispatch();
+    assert_eq!(json(mlflow)["error_code"], "ENDPOINT_NOT_FOUND");
+    assert_eq!(get("/api/2.0/endpoints")["endpoints"].as_array().map(Vec::len), Some(1));
+    // Others are as they were, and so is the server.
+    assert_eq!(client.get("/ready").dispatch().status(), Status::Ok);
+    assert_eq!(client.post(INFER).body(places().to_string()).dispatch().status(), Status::Ok);
+
+    let unloaded = get("/model_info?model=own");
+    assert_eq!((&unloaded["served_as"], &unloaded["source"]), (&json!("own"), &json!("file")));
+    assert_eq!((&unloaded["unloaded"]["by"], &unloaded["unloaded"]["version"]), (&json!("token:operator"), &version));
+    for gone in ["version", "fields", "since"] {
+        assert!(unloaded.get(gone).is_none(), "{unloaded}");
+    }
+    let page = client.get("/status").dispatch().into_string().unwrap();
+    assert_eq!((page.matches("Unloaded since").count(), page.matches("Answers since").count()), (1, 1), "{page}");
+    let metrics = || client.get("/metrics").dispatch().into_string().unwrap();
+    let text = metrics();
+    assert!(text.contains("latency_model_unloaded{model=\"own\"} 1\n"), "{text}");
+    assert!(text.contains("latency_model_unloaded{model=\"latency\"} 0\n"), "{text}");
+    assert!(!text.contains("latency_model_info{engine=\"onnxruntime\",model=\"own\""), "{text}");
+
+    // Once more changes nothing, who did it first neither.
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
+    assert_eq!(get("/model_info?model=own"), unloaded);
+
+    // A file that cannot be used leaves it so.
+    std::fs::write(&path, "no model").unwrap();
+    assert_error(change(&client, "own/load", &tokens.admin), 500, "it stays unloaded");
+    assert_eq!(index("")[1], entry);
+    let last = get("/model_info?model=own")["reloads"]["last"].clone();
+    assert_eq!((&last["result"], &last["to"]), (&json!("failed"), &Value::Null));
+    assert!(metrics().contains("latency_model_last_reload_successful{model=\"own\"} 0\n"));
+
+    std::fs::copy(own_model(), &path).unwrap();
+    let response = change(&client, "own/load", &tokens.admin);
+    assert_eq!((response.status(), json(response)), (Status::Ok, json!({})));
+    assert_eq!(json(infer()), before);
+    assert_eq!((&index("")[1]["state"], &index("")[1]["reason"]), (&json!("READY"), &json!("")));
+    let info = get("/model_info?model=own");
+    let last = &info["reloads"]["last"];
+    assert_eq!((&last["result"], &last["from"], &last["to"]), (&json!("loaded"), &Value::Null, &version));
+    assert!(info.get("unloaded").is_none() && info["version"] == version, "{info}");
+    let text = metrics();
+    for line in [
+        "latency_model_unloaded{model=\"own\"} 0\n",
+        "latency_model_reloads_total{model=\"own\",result=\"loaded\"} 1\n",
+        "latency_model_last_reload_successful{model=\"own\"} 1\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+
+    // Who means it by its name may also say so to `/reload_model`; who means all of them does not bring it back.
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
+    assert!(slot.reload_if_loaded("SIGHUP").is_none());
+    let reload = |query: &str| {
+        let bearer = Header::new("Authorization", format!("Bearer {}", tokens.admin));
+        json(client.post(format!("/reload_model{query}")).header(bearer).dispatch())
+    };
+    assert_eq!(reload("")["reload"]["result"], "unchanged");
+    assert_eq!(index("")[1], entry);
+    assert_eq!(reload("?model=own")["reload"]["result"], "loaded");
+    assert_eq!(json(infer()), before);
+}
+
+/// Reading the model blocks on a pipe until the test writes it.
+#[cfg(unix)]
+#[test]
+fn a_model_that_is_being_loaded_cannot_be_unloaded() {
+    let (tokens, folder) = (TokenFile::new(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("own.onnx");
+    std::fs::copy(own_model(), &path).unwrap();
+    let (client, slot) = with_own(&path, &tokens);
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let loading = std::thread::spawn(move || slot.reload("test").is_ok());
+    // Opens as soon as the slot does.
+    let pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    assert_error(change(&client, "own/unload", &tokens.admin), 409, "is being loaded already");
+    drop(pipe);
+    // An empty file is no model; the one from before goes on, and can be unloaded now.
+    assert!(!loading.join().unwrap());
+    assert_eq!(client.post("/v2/models/own/infer").body(OWN).dispatch().status(), Status::Ok);
+    assert_eq!(change(&client, "own/unload", &tokens.admin).status(), Status::Ok);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use rocket::{State, get, routes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::common::{Server, TokenFile, config, write_variant};
+use crate::common::{Server, TokenFile, config, models, write_variant};
 use latency_server::Config;
 
 /// What the registry holds.
@@ -228,6 +228,42 @@ fn the_champion_is_followed_and_kept() {
     let metrics = until(&server, |info| info["registry"]["error"] == "REGISTRY_UNREACHABLE");
     assert_eq!(metrics["reloads"]["failed"], 0);
     assert!(server.connect().get("/metrics", "").text().contains(r#"latency_registry_up{model="latency"} 0"#));
+}
+
+#[test]
+fn a_model_that_was_unloaded_is_not_brought_back_by_a_promotion() {
+    let (folder, tokens, tracking) = (tempfile::tempdir().unwrap(), TokenFile::new(), Tracking::start());
+    tracking.promote(1, variant(1));
+    let source = tracking.source(&folder.path().join("cache"));
+    let models = models().with("followed", source.load_first(Options::default()).unwrap(), source);
+    let poll = Some(Duration::from_millis(50));
+    let server = Server::with(Config { registry_poll: poll, tokens: Some(tokens.tokens()), ..config() }, models);
+    let info = || server.connect().get("/model_info?model=followed", "").json();
+    let change = |what: &str| {
+        let mut connection = server.connect();
+        let token = &tokens.admin;
+        let head = format!("Host: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 0");
+        connection.send(format!("POST /v2/repository/models/followed/{what} HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
+        connection.answer(true).status
+    };
+    assert_eq!(change("unload"), 200);
+    tracking.promote(2, variant(2));
+    let started = Instant::now();
+    while info()["registry"]["wanted"] != "2" {
+        assert!(started.elapsed() < Duration::from_secs(30), "{}", info());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Several turns later.
+    std::thread::sleep(Duration::from_millis(300));
+    let found = info();
+    assert_eq!((&found["registry"]["serving"], &found["reloads"]["loaded"]), (&Value::Null, &0.into()), "{found}");
+    assert_eq!(found["unloaded"]["by"], "token:operator from 127.0.0.1");
+    let metrics = server.connect().get("/metrics", "");
+    let text = metrics.text();
+    assert!(text.contains("latency_registry_model_version{model=\"followed\",which=\"wanted\"} 2\n"), "{text}");
+    assert!(!text.contains("latency_registry_model_version{model=\"followed\",which=\"serving\"}"), "{text}");
+    assert_eq!(change("load"), 200);
+    assert_eq!((&info()["registry"]["serving"], &info()["reloads"]["loaded"]), (&"2".into(), &1.into()));
 }
 
 #[test]

@@ -40,7 +40,11 @@ pub struct Program {
 
 impl Program {
     pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(folder, arguments, variables);
+        Self::of(command(folder, arguments, variables))
+    }
+
+    /// As this command starts it.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let errors = BufReader::new(child.stderr.take().unwrap());
@@ -60,6 +64,11 @@ impl Program {
     /// With a free port, and these variables.
     pub fn with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         Self::start(folder, &["--port", "0"], &[variables, &[("SECRET_KEY", KEY)]].concat())
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal such as `TERM`.

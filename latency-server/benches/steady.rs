@@ -56,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         times.push(time.as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_sign_loss, reason = "a share is none below 0")]
     let quantile = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
     println!(
         "{}",

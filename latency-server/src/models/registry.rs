@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::http::StatusCode;
 
@@ -34,6 +35,9 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 /// Files that nobody refers to are kept for so long: another process may have just written them.
 const KEEP: Duration = Duration::from_hours(24);
+
+/// How the name of a file ends that is not whole yet.
+const PART: &str = ".part";
 
 /// `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,13 +135,13 @@ pub struct Version {
 /// Why the registry gives no model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// It does not answer, or not as `MLflow` does.
+    /// It does not answer, or not as `MLflow` does, or what it answers cannot be kept here: it may go well later.
     #[error("{0}")]
     Unreachable(String),
     /// It has no such model, alias or version.
     #[error("{0}")]
     NotFound(String),
-    /// What it has cannot be fetched, or is not what it says.
+    /// What it has is no model that was registered here, or is not what it says.
     #[error("{0}")]
     Unusable(String),
 }
@@ -253,10 +257,9 @@ impl Registry {
     /// Remembers that this version is good, for a start without `MLflow`; files that nobody refers to any more go.
     pub fn keep(&self, version: &Version) {
         let written = serde_json::to_vec(version).map_err(io::Error::from).and_then(|bytes| {
-            let pointer = self.pointer();
-            let part = pointer.with_extension("part");
-            fs::write(&part, bytes)?;
-            fs::rename(part, pointer)
+            let mut part = self.part()?;
+            part.write_all(&bytes)?;
+            part.persist(self.pointer()).map(drop).map_err(io::Error::from)
         });
         if let Err(error) = written {
             log::warn!("{}: cannot be remembered in {}: {error}", self.uri, self.cache.display());
@@ -293,24 +296,30 @@ impl Registry {
 
     fn download(&self, artifact: &str, path: &Path, version: &Version) -> Result<()> {
         let address = format!("{}/{}", self.address("mlflow-artifacts/artifacts"), escaped(artifact));
-        let kept = |error: io::Error| RegistryError::Unusable(format!("{}: cannot be kept: {error}", path.display()));
+        let kept =
+            |error: io::Error| RegistryError::Unreachable(format!("{}: cannot be kept: {error}", path.display()));
         fs::create_dir_all(&self.cache).map_err(kept)?;
+        let mut part = self.part().map_err(kept)?;
         let response = self.request(&address, &[])?;
         let mut body = response.into_body().into_with_config().limit(MAX_BYTES).reader();
-        let part = path.with_extension(format!("part{}", std::process::id()));
-        let found = write(&mut body, &part).map_err(|error| {
-            let _ = fs::remove_file(&part);
+        let written = copy(&mut body, &mut part).and_then(|found| part.as_file().sync_all().map(|()| found));
+        let found = written.map_err(|error| {
             RegistryError::Unreachable(format!("{address}: its body ended early, or could not be kept: {error}"))
         })?;
         if found != version.sha256 {
-            let _ = fs::remove_file(&part);
             return Err(RegistryError::Unusable(format!(
                 "{address}: found a file with the SHA-256 {found}; allowed: {}, as version {} of {} says; somebody changed \
                  the file; register it again",
                 version.sha256, version.version, self.uri.name
             )));
         }
-        fs::rename(&part, path).map_err(kept)
+        part.persist(path).map(drop).map_err(|error| kept(error.error))
+    }
+
+    /// A file that nobody else writes, until it is whole and gets its name: the shadow, or another server with the same
+    /// folder, may be fetching the same version.
+    fn part(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().suffix(PART).tempfile_in(&self.cache)
     }
 
     fn file(&self, version: &Version) -> PathBuf {
@@ -384,14 +393,6 @@ fn escaped(path: &str) -> String {
     rocket::http::RawStr::new(path).percent_encode().to_string().replace("%2F", "/")
 }
 
-/// Writes all that comes to a file, and returns its SHA-256.
-fn write(from: &mut impl Read, to: &Path) -> io::Result<String> {
-    let mut file = File::create(to)?;
-    let digest = copy(from, &mut file)?;
-    file.sync_all()?;
-    Ok(digest)
-}
-
 fn sha256_of(path: &Path) -> io::Result<String> {
     copy(&mut File::open(path)?, &mut io::sink())
 }
@@ -410,7 +411,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
     }
 }
 
-/// Removes files that no version refers to, and are not new.
+/// Removes files that no version refers to, and are not new; what a server that was killed had begun is among them.
 fn prune(cache: &Path) {
     let Ok(entries) = fs::read_dir(cache) else { return };
     let paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -418,7 +419,7 @@ fn prune(cache: &Path) {
     let pointers = paths.iter().filter(|path| has(path, "json"));
     let referred: Vec<Version> =
         pointers.filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok()).collect();
-    for path in paths.iter().filter(|path| has(path, "onnx")) {
+    for path in paths.iter().filter(|path| has(path, "onnx") || has(path, &PART[1..])) {
         let is_referred = path.file_stem().is_some_and(|stem| referred.iter().any(|version| *version.sha256 == *stem));
         let modified = path.metadata().and_then(|metadata| metadata.modified());
         let is_old = modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP));
@@ -473,7 +474,12 @@ mod tests {
             version
         };
         let [kept, new, gone] = [put(b"kept", old), put(b"new", SystemTime::now()), put(b"gone", old)];
+        let [begun, left] = ["begun.part", "left.part"].map(|name| folder.path().join(name));
+        for (part, time) in [(&begun, SystemTime::now()), (&left, old)] {
+            File::create(part).unwrap().set_modified(time).unwrap();
+        }
         registry.keep(&kept);
+        assert!(begun.exists() && !left.exists());
         assert_eq!(registry.kept(), Some((kept.clone(), registry.file(&kept))));
         assert!(registry.file(&new).exists() && !registry.file(&gone).exists());
         // A file that is not what it was is not loaded.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use latency_server::models::registry::{Credentials, Registry};
+use latency_server::models::registry::{Credentials, Registry, Version};
 use latency_server::models::{Models, Options, Source};
 use rocket::fairing::AdHoc;
 use rocket::http::{ContentType, Status};
@@ -264,6 +264,27 @@ fn a_model_that_was_unloaded_is_not_brought_back_by_a_promotion() {
     assert!(!text.contains("latency_registry_model_version{model=\"followed\",which=\"serving\"}"), "{text}");
     assert_eq!(change("load"), 200);
     assert_eq!((&info()["registry"]["serving"], &info()["reloads"]["loaded"]), (&"2".into(), &1.into()));
+}
+
+/// The shadow fetches what the model fetches when a challenger is made the champion.
+#[test]
+fn several_may_fetch_a_version_at_once() {
+    let (folder, tracking) = (tempfile::tempdir().unwrap(), Tracking::start());
+    let sha256 = tracking.promote(1, variant(1));
+    let version = Version { version: "1".to_owned(), sha256: sha256.clone() };
+    for round in 0..5 {
+        let cache = folder.path().join(round.to_string());
+        let Source::Registry(registry) = tracking.source(&cache) else { unreachable!("it is one") };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let file = registry.fetch(&version).unwrap();
+                    assert_eq!(hex::encode(Sha256::digest(std::fs::read(file).unwrap())), sha256);
+                });
+            }
+        });
+        assert_eq!(files(&cache), [cache.join(format!("{sha256}.onnx"))]);
+    }
 }
 
 #[test]

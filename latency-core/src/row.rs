@@ -334,7 +334,14 @@ impl Row {
         find: Find,
     ) -> Result<Self> {
         let mut row = Self::default();
+        let mut ends = [false; 2];
         for (key, entry) in entries {
+            // Whatever stands in either: a parsed object would have lost one.
+            if let "src" | "dst" = &*key
+                && std::mem::replace(&mut ends[usize::from(key == "dst")], true)
+            {
+                return Err(Error::new(ErrorKind::InvalidField, "found twice; give it once").with_field(key));
+            }
             if row.values.len() > MAX_VALUES {
                 return Err(Error::new(
                     ErrorKind::InvalidField,

@@ -355,6 +355,9 @@ fn rows_with_absurdly_many_values_are_refused_at_once() {
 fn a_key_that_stands_there_twice_is_not_lost() {
     for (text, field) in [
         (r#"{"src": "London", "src": "Paris", "dst": "Tokyo"}"#, "src"),
+        // Either holds something that the other does not.
+        (r#"{"src": {"lat": 1, "lon": 2}, "src": {"access": "wifi"}, "dst": "Tokyo"}"#, "src"),
+        (r#"{"src": "London", "dst": "Tokyo", "dst": {"access": "wifi"}}"#, "dst"),
         (r#"{"src": {"lat": 1, "lat": 2, "lon": 3}, "dst": "Tokyo"}"#, "src.lat"),
         (r#"{"src": {"place": "London", "place": "Paris"}, "dst": "Tokyo"}"#, "src.place"),
         (r#"{"src": "London", "dst": "Tokyo", "src_access": "wifi", "src_access": "wired"}"#, "src_access"),

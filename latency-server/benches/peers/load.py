@@ -83,21 +83,11 @@ def steady(url: str, body: Path, per_second: float, seconds: float, connections:
 
     oha's timer wakes once in a millisecond, which is more than what is measured here.
     """
-    command = [
-        "cargo",
-        "bench",
-        "--quiet",
-        "--locked",
-        "--profile",
-        "ci",
-        "-p",
-        "latency-server",
-        "--bench",
-        "steady",
-        "--",
-    ]
+    options = ["--quiet", "--locked", "--profile", "ci", "--package", "latency-server", "--bench", "steady"]
     arguments = [url, body, f"{per_second:.0f}", f"{seconds:g}", str(connections)]
-    found = json.loads(subprocess.run([*command, "--", *arguments], stdout=subprocess.PIPE, check=True).stdout)
+    found = json.loads(
+        subprocess.run(["cargo", "bench", *options, "--", *arguments], stdout=subprocess.PIPE, check=True).stdout
+    )
     statuses = found["statuses"]
     return Steady(
         found["per_second"], statuses.get("200", 0) / sum(statuses.values()), found["p50_ms"], found["p99_ms"]

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -319,7 +320,9 @@ impl Registry {
     /// A file that nobody else writes, until it is whole and gets its name: the shadow, or another server with the same
     /// folder, may be fetching the same version.
     fn part(&self) -> io::Result<NamedTempFile> {
-        tempfile::Builder::new().suffix(PART).tempfile_in(&self.cache)
+        // Others may read it, as far as the umask allows; by itself a temporary file is its owner's alone.
+        let permissions = fs::Permissions::from_mode(0o666);
+        tempfile::Builder::new().suffix(PART).permissions(permissions).tempfile_in(&self.cache)
     }
 
     fn file(&self, version: &Version) -> PathBuf {

@@ -44,7 +44,7 @@
 //!
 //! # Cargo features
 //!
-//! All are on by default.
+//! All but `arrow` are on by default.
 //!
 //! - `onnxruntime`: the engine [`Engine::OnnxRuntime`], the default where it is there.
 //! - `load-dynamic`: ONNX Runtime is opened at run time. Without it, it is linked when you build, with
@@ -52,6 +52,7 @@
 //! - `native`: the engine [`Engine::Native`]. With it alone, nothing but Rust is built, and no library is loaded.
 //! - `bundled-model`: the model inside the crate, `Predictor::bundled`.
 //! - `places`: names of cities, airports and cloud regions. Without it, a place is `lat,lon`.
+//! - `arrow`: tables of Apache Arrow as batches, `ArrowTable`.
 //!
 //! # Engines
 //!
@@ -84,6 +85,8 @@ mod guide {}
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod batch;
 mod continents;
 mod distribution;
@@ -112,6 +115,13 @@ mod runtime;
 pub mod schema;
 mod spread;
 
+#[cfg(feature = "arrow")]
+pub use arrow::{ArrowColumn, ArrowTable};
+/// The arrays of [`ArrowTable`], in the version that it takes.
+#[cfg(feature = "arrow")]
+pub use arrow_array;
+#[cfg(feature = "arrow")]
+pub use arrow_schema;
 pub use batch::{Batch, Column, Strided};
 pub use continents::Continent;
 pub use encode::Input;

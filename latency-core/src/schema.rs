@@ -602,6 +602,18 @@ impl Schema {
         self.fields.iter().position(|field| field.name == name)
     }
 
+    /// Whether a batch's column of this name is read: that of a field, or `src` or `dst` if the model knows places.
+    ///
+    /// ```
+    /// let predictor = latency_core::Predictor::bundled()?;
+    /// assert!(predictor.schema().takes("src") && !predictor.schema().takes("weather"));
+    /// # Ok::<(), latency_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        self.field_index(name).is_some() || (self.coordinates.is_some() && matches!(name, "src" | "dst"))
+    }
+
     /// The field of this name.
     ///
     /// ```

@@ -1,77 +1,63 @@
 //! Python's tables → the columns of a batch: `NumPy` arrays and Arrow columns are borrowed where they lie.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use latency_core::{Batch, Column, Error, ErrorKind, Strided};
+use latency_core::{ArrowColumn, ArrowTable, Batch, Column, Error, ErrorKind, Strided};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3_arrow::input::{AnyArray, AnyRecordBatch};
 
-use crate::arrow::ArrowColumn;
 use crate::convert::text;
 use crate::error::Failure;
 
 /// The columns of a batch, kept alive while the core reads them.
-pub struct Columns<'py> {
-    columns: Vec<(String, Cells<'py>)>,
-    /// What stands in place of the columns that nobody reads, of the batch's length.
-    filler: Vec<f64>,
+pub enum Columns<'py> {
+    Dict(Vec<(String, Cells<'py>)>),
+    Arrow(ArrowTable),
 }
 
-enum Cells<'py> {
+pub enum Cells<'py> {
     Numbers(PyReadonlyArray1<'py, f64>),
     Matrix(PyReadonlyArray2<'py, f64>, usize),
     Texts(Vec<Option<String>>),
     /// A word of a list for each row, none where the code is negative.
     Words(PyReadonlyArray1<'py, i64>, Vec<String>),
     Arrow(ArrowColumn),
-    Unread,
 }
 
 impl<'py> Columns<'py> {
     /// From a dict of columns, as `latency_predictor.table` prepares it, or from a table that speaks the Arrow
-    /// `PyCapsule` interface, of which only the columns that are `known` are read.
-    pub fn extract(table: &Bound<'py, PyAny>, known: &HashSet<&str>) -> Result<Self, Failure> {
+    /// `PyCapsule` interface, of which only the columns that are `read` are looked at.
+    pub fn extract(table: &Bound<'py, PyAny>, read: impl Fn(&str) -> bool) -> Result<Self, Failure> {
         match table.cast::<PyDict>() {
             Ok(columns) => Self::of_dict(columns),
-            Err(_) => Self::of_arrow(table.extract().map_err(|error| no_table(table, &error))?, known),
+            Err(_) => Self::of_arrow(table.extract().map_err(|error| no_table(table, &error))?, read),
         }
     }
 
     fn of_dict(columns: &Bound<'py, PyDict>) -> Result<Self, Failure> {
-        let mut found = Self { columns: Vec::with_capacity(columns.len()), filler: Vec::new() };
-        for (name, column) in columns {
+        let cells = columns.iter().map(|(name, column)| {
             let name = text("", &name)?;
             let cells = Cells::extract(&name, &column)?;
-            found.columns.push((name, cells));
-        }
-        Ok(found)
+            Ok((name, cells))
+        });
+        Ok(Self::Dict(cells.collect::<Result<_, Failure>>()?))
     }
 
-    fn of_arrow(table: AnyRecordBatch, known: &HashSet<&str>) -> Result<Self, Failure> {
+    fn of_arrow(table: AnyRecordBatch, read: impl Fn(&str) -> bool) -> Result<Self, Failure> {
         let (batches, schema) = table.into_table().map_err(PyErr::from)?.into_inner();
-        let rows: usize = batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
-        let mut columns = Vec::with_capacity(schema.fields().len());
-        for (index, field) in schema.fields().iter().enumerate() {
-            let name = field.name();
-            let cells = if known.contains(name.as_str()) {
-                let chunks = batches.iter().map(|batch| batch.column(index).clone()).collect();
-                Cells::Arrow(ArrowColumn::new(name, field.data_type(), chunks)?)
-            } else {
-                Cells::Unread
-            };
-            columns.push((name.clone(), cells));
-        }
-        let unread = columns.iter().any(|(_, cells)| matches!(cells, Cells::Unread));
-        Ok(Self { columns, filler: vec![f64::NAN; if unread { rows } else { 0 }] })
+        Ok(Self::Arrow(ArrowTable::new(&schema, &batches, read)?))
     }
 
     /// The batch; numbers are borrowed where they lie in one piece.
     pub fn batch(&self) -> Batch<'_> {
+        let columns = match self {
+            Self::Dict(columns) => columns,
+            Self::Arrow(table) => return table.batch(),
+        };
         let mut batch = Batch::new();
-        for (name, cells) in &self.columns {
+        for (name, cells) in columns {
             let column = match cells {
                 Cells::Numbers(numbers) => match numbers.as_slice() {
                     Ok(slice) if numbers.is_contiguous() => Column::from(slice),
@@ -94,7 +80,6 @@ impl<'py> Columns<'py> {
                         .collect(),
                 ),
                 Cells::Arrow(column) => column.column(),
-                Cells::Unread => Column::from(self.filler.as_slice()),
             };
             batch.push(name.as_str(), column);
         }

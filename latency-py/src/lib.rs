@@ -1,6 +1,5 @@
 //! Python bindings of `latency-core`, thin: convert, call, map errors.
 
-mod arrow;
 mod columns;
 mod convert;
 mod error;

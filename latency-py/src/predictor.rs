@@ -1,6 +1,5 @@
 //! The class that Python's `Predictor` wraps.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use latency_core::{Engine, Error, Notes, Row, Schema};
@@ -84,7 +83,7 @@ impl Predictor {
         py: Python<'py>,
         table: &Bound<'py, PyAny>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
-        let columns = Columns::extract(table, &self.known()).or_raise(py)?;
+        let columns = Columns::extract(table, |name| self.inner.schema().takes(name)).or_raise(py)?;
         let batch = columns.batch();
         let predictions = py.detach(|| self.inner.predict_batch(&batch)).or_raise(py)?;
         let ignored = predictions.notes.ignored_columns.clone();
@@ -105,7 +104,7 @@ impl Predictor {
         Vec<(&'static str, String, String, usize)>,
         Bound<'py, PyDict>,
     )> {
-        let columns = Columns::extract(table, &self.known()).or_raise(py)?;
+        let columns = Columns::extract(table, |name| self.inner.schema().takes(name)).or_raise(py)?;
         let batch = columns.batch();
         let (mut predictions, errors) = py.detach(|| self.inner.predict_valid_rows(&batch)).or_raise(py)?;
         let notes: Notes = std::mem::take(&mut predictions.notes);
@@ -186,13 +185,6 @@ impl Predictor {
     }
 }
 
-impl Predictor {
-    /// The columns that the model reads.
-    fn known(&self) -> HashSet<&str> {
-        self.inner.schema().fields.iter().map(|field| field.name.as_str()).chain(["src", "dst"]).collect()
-    }
-}
-
 fn arrays(py: Python<'_>, predictions: latency_core::Predictions) -> PyResult<Bound<'_, PyDict>> {
     let columns = PyDict::new(py);
     for (name, column) in predictions.into_columns() {
@@ -209,7 +201,7 @@ pub fn featurize<'py>(
     columns: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let schema = Schema::from_json(schema_json).or_raise(py)?;
-    let columns = Columns::extract(columns.as_any(), &HashSet::new()).or_raise(py)?;
+    let columns = Columns::extract(columns.as_any(), |_| false).or_raise(py)?;
     let batch = columns.batch();
     let matrix = py.detach(|| latency_core::featurize(&schema, &batch)).or_raise(py)?;
     Ok(matrix.into_pyarray(py))

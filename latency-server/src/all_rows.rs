@@ -29,8 +29,7 @@ impl AllRows {
 
     /// Whether the model takes this name: that of a field, or of an end if it knows places.
     pub fn takes(&self, name: &str) -> bool {
-        let schema = self.served.predictor.schema();
-        schema.field_index(name).is_some() || (schema.coordinates.is_some() && ENDS.contains(&name))
+        self.served.predictor.schema().takes(name)
     }
 
     /// Adds a row; values that are not known are left out.

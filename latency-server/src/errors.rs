@@ -31,6 +31,7 @@ pub const OWN_CODES: &[&str] = &[
     "ID_CONFLICT",
     "INCOMPLETE_BODY",
     "INTERNAL",
+    "INVALID_ARROW",
     "INVALID_CSV",
     "INVALID_ENCODING",
     "METHOD_NOT_ALLOWED",

@@ -2,10 +2,12 @@
 //!
 //! Nothing that a caller wrote can end a line or begin a new one.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -52,11 +54,27 @@ pub fn start(level: LevelFilter, format: LogFormat) {
         log::set_max_level(level.max(LevelFilter::Warn));
         // A panic is a line like any other.
         std::panic::set_hook(Box::new(|panic| {
+            if QUIET.get() {
+                return;
+            }
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let words = panic.payload_as_str().unwrap_or("no words");
             log::error!(target: "panic", "panicked at {place}: {words}");
         }));
     }
+}
+
+thread_local! {
+    /// Whether a panic of this thread is expected.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The result of what may panic at what a stranger sends; none if it did. That is no fault of the server, and is not logged.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let before = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(before);
+    result.ok()
 }
 
 struct Lines {

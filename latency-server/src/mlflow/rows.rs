@@ -10,12 +10,9 @@ use crate::all_rows::{AllRows, invalid_batch};
 use crate::elements::Elements;
 use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, MAX_ROWS, invalid_json, row_too_long, too_many_rows};
-use crate::predict_batch::table::Table;
+use crate::predict_batch::table::{MAX_COLUMNS, Table};
 use crate::python_json::{text, unreadable};
 use crate::question::{Keys, MAX_KEYS, invalid_field, kind};
-
-/// More columns than any table has.
-const MAX_COLUMNS: usize = 1_000;
 
 /// What a body may hold, for messages.
 const ALLOWED: &str = r#"an object with one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, such as {"dataframe_records": [{"src": "London", "dst": "Tokyo"}]}"#;

@@ -145,16 +145,19 @@ fn predict(asked: &Asked<'_>) -> Operation {
 fn predict_batch(asked: &Asked<'_>) -> Operation {
     let lines = json!({"type": "string", "description": "One JSON object in a line, as `/predict` takes it."});
     let table = json!({"type": "string", "description": "A table whose first line names the columns: the model's fields, or `src` and `dst` with names of places."});
+    let binary = json!({"type": "string", "description": "A table in Arrow's IPC format, uncompressed, with the columns of a CSV."});
     let row = format!("{}\n", asked.row);
     let mut answers = json!({
         "200": {
-            "description": "One line for each row, in their order; a row that cannot be answered has its error in its place.",
+            "description": "One answer for each row, in their order; a row that cannot be answered has its error in its place.",
             "content": {
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 "text/csv": {"schema": {"type": "string"}},
+                "application/vnd.apache.arrow.stream": {"schema": &binary},
+                "application/vnd.apache.arrow.file": {"schema": &binary},
             },
         },
-        "406": failure("Neither of the formats is accepted."),
+        "406": failure("None of the formats is accepted."),
         "415": failure("The rows have another format, or the body is compressed."),
     });
     add_failures(&mut answers);
@@ -162,7 +165,7 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
         path: "/predict/batch",
         method: "post",
         description: json!({
-            "summary": "Predict very many paths, as NDJSON or CSV",
+            "summary": "Predict very many paths, as NDJSON, CSV or tables of Arrow",
             "description": format!("Up to {MAX_ROWS} rows, in the format that the Content-Type says, worked off as they arrive."),
             "parameters": [
                 model(),
@@ -171,6 +174,8 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
             "requestBody": {"required": true, "content": {
                 "application/x-ndjson": {"schema": lines, "example": row},
                 "text/csv": {"schema": table},
+                "application/vnd.apache.arrow.stream": {"schema": &binary},
+                "application/vnd.apache.arrow.file": {"schema": &binary},
             }},
             "responses": answers,
         }),

@@ -1,14 +1,11 @@
-//! The formats of rows and answers: which one a request asks for, and how answers are written.
+//! The formats of rows and answers: which one a request asks for.
 
-use latency_core::{NUMBERS, Predictor};
 use rocket::Request;
 use rocket::http::{ContentType, MediaType, Status};
 use rocket::outcome::Outcome;
 use rocket::request::{self, FromRequest};
 
-use super::intake::Chunk;
-use crate::errors::{ErrorBody, Failure};
-use crate::rows_json::{RowsJson, append, room, warnings_of};
+use crate::errors::Failure;
 
 /// A format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +14,11 @@ pub enum Format {
     Ndjson,
     /// A table whose first line names the columns.
     Csv,
+    /// A table as a stream of Arrow's IPC format.
+    ArrowStream,
+    /// A table as a file of that format, as data frames are written to disk ("Feather").
+    ArrowFile,
 }
-
-/// The columns of an answer behind its numbers.
-const COLUMNS: [&str; 4] = ["warnings", "code", "field", "message"];
 
 /// The formats of a request.
 pub struct Formats {
@@ -41,7 +39,8 @@ impl<'r> FromRequest<'r> for Formats {
 }
 
 fn formats(request: &Request<'_>) -> Result<Formats, Failure> {
-    let allowed = "allowed: application/x-ndjson (one JSON object in a line) or text/csv, in UTF-8";
+    let allowed = "allowed: application/x-ndjson (one JSON object in a line) or text/csv, in UTF-8, \
+        application/vnd.apache.arrow.stream or application/vnd.apache.arrow.file";
     let kind = request.content_type();
     let of_rows = kind.and_then(|kind| Format::of(kind.media_type())).ok_or_else(|| {
         let found = kind
@@ -76,8 +75,10 @@ impl Format {
             Some(Self::Ndjson)
         } else if is("text", &["csv"]) {
             Some(Self::Csv)
+        } else if is("application", &["vnd.apache.arrow.stream"]) {
+            Some(Self::ArrowStream)
         } else {
-            None
+            is("application", &["vnd.apache.arrow.file"]).then_some(Self::ArrowFile)
         }
     }
 
@@ -85,70 +86,12 @@ impl Format {
         match self {
             Self::Ndjson => MediaType::new("application", "x-ndjson"),
             Self::Csv => MediaType::CSV,
+            Self::ArrowStream => MediaType::new("application", "vnd.apache.arrow.stream"),
+            Self::ArrowFile => MediaType::new("application", "vnd.apache.arrow.file"),
         }
     }
 
     pub fn content_type(self) -> ContentType {
         ContentType(self.media_type())
     }
-
-    /// What stands above the answers.
-    pub fn head(self, predictor: &Predictor) -> Vec<u8> {
-        match self {
-            Self::Ndjson => Vec::new(),
-            Self::Csv => {
-                let numbers = NUMBERS.iter().take(if predictor.schema().coordinates.is_some() { 7 } else { 5 });
-                let names: Vec<_> = numbers.chain(&COLUMNS).copied().collect();
-                format!("{}\n", names.join(",")).into_bytes()
-            }
-        }
-    }
-
-    /// The answers to these rows, one in a line.
-    pub fn write(self, chunk: &Chunk) -> Vec<u8> {
-        match self {
-            Self::Ndjson => ndjson(chunk),
-            Self::Csv => csv(chunk),
-        }
-    }
-}
-
-fn ndjson(chunk: &Chunk) -> Vec<u8> {
-    let mut bytes = room(chunk.len());
-    let rows = RowsJson::new(&chunk.predictions);
-    for answer in chunk.answers() {
-        // What cannot be written is in the log.
-        let _ = match answer {
-            Ok(row) => rows.write(row, &mut bytes),
-            Err(error) => append(&mut bytes, &ErrorBody { error }),
-        };
-        bytes.push(b'\n');
-    }
-    bytes
-}
-
-fn csv(chunk: &Chunk) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::with_capacity(chunk.len() * 80));
-    let numbers = chunk.predictions.columns().count();
-    for answer in chunk.answers() {
-        let written = match answer {
-            Ok(row) => {
-                let warnings: Vec<_> = warnings_of(&chunk.predictions, row).map(ToString::to_string).collect();
-                let numbers = chunk.predictions.columns().map(|(_, column)| column[row].to_string());
-                writer.write_record(numbers.chain([warnings.join("; "), String::new(), String::new(), String::new()]))
-            }
-            Err(failure) => {
-                let blank = std::iter::repeat_n("", numbers + 1);
-                let field = failure.field.as_deref().unwrap_or_default();
-                writer.write_record(blank.chain([failure.code, field, &failure.message]))
-            }
-        };
-        if let Err(error) = written {
-            log::error!("an answer could not be written as CSV: {error}");
-        }
-    }
-    writer.into_inner().unwrap_or_else(|error| {
-        log::error!("answers could not be written as CSV: {error}");
-        Vec::new()
-    })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::format::Format;
 use super::lines::Lines;
+use super::record_batches::RecordBatches;
 use super::table::Table;
 use crate::body::Pieces;
 use crate::errors::Failure;
@@ -16,6 +17,9 @@ use latency_core::{Predictions, Row, RowBatch, RowReader};
 
 /// Smaller pieces are worked off where they are read: microseconds are not worth another thread.
 const SMALL_BYTES: usize = 1024;
+
+/// About how much the numbers of an answer take: a row of a table may take nothing.
+const ANSWER_BYTES: usize = 64;
 
 /// Answers to the rows of one piece.
 #[derive(Default)]
@@ -67,34 +71,41 @@ impl<'r> Intake<'r> {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
             Format::Csv => Cutter::Table(Box::default()),
+            Format::ArrowStream => Cutter::Batches(Box::new(RecordBatches::of_stream())),
+            Format::ArrowFile => Cutter::Batches(Box::new(RecordBatches::of_file())),
         };
-        let worker = Worker { cutter, names: RowReader::new(), served, rows: 0 };
+        let worker = Worker { cutter, names: RowReader::new(), served, rows: 0, ended: false };
         Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }
     }
 
     /// Answers to the next rows; none when there are no more.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         while let Some(worker) = self.worker.take() {
-            let piece = self.body.next(self.live).await?;
-            let ended = piece.is_empty();
-            self.turn(piece.len()).await?;
-            let (worker, chunk) = if piece.len() <= SMALL_BYTES && !ended {
-                worker.work(&piece)
+            // Rows that have come already are answered before more is read.
+            let piece = if worker.is_waiting() { None } else { Some(self.body.next(self.live).await?) };
+            self.turn(&worker, piece.as_ref().map_or(0, Vec::len)).await?;
+            let tables = worker.takes_tables();
+            let small = piece.as_ref().is_some_and(|piece| !piece.is_empty() && piece.len() <= SMALL_BYTES);
+            let (worker, chunk) = if small && !tables {
+                worker.work(piece.as_deref())
             } else {
-                spawn_blocking(move || worker.work(&piece)).await.map_err(|error| {
+                spawn_blocking(move || worker.work(piece.as_deref())).await.map_err(|error| {
                     log::error!("a piece of a batch was not finished: {error}");
                     Failure::internal()
                 })?
             };
             self.body.share().end_turn();
             worker.ignored_columns().clone_into(&mut self.ignored);
-            if !ended {
+            if !worker.ended || worker.is_waiting() {
                 self.worker = Some(worker);
             } else if let Some(seen) = worker.served.seen() {
                 seen.batch(worker.rows);
             }
             let chunk = chunk?;
             if chunk.len() > 0 {
+                if tables && !self.live {
+                    self.body.share().hold(chunk.len() * ANSWER_BYTES)?;
+                }
                 return Ok(Some(chunk));
             }
         }
@@ -102,7 +113,7 @@ impl<'r> Intake<'r> {
     }
 
     /// Waits for the turn of the next piece. What was begun is ended: only the first may be told to come again later.
-    async fn turn(&mut self, bytes: usize) -> Result<(), Failure> {
+    async fn turn(&mut self, worker: &Worker, bytes: usize) -> Result<(), Failure> {
         let share = self.body.share();
         if self.begun {
             share.admit_again().await?;
@@ -110,8 +121,8 @@ impl<'r> Intake<'r> {
             share.admit().await?;
         }
         self.begun = true;
-        // Kept answers take about as much as their rows.
-        if self.live { Ok(()) } else { self.body.share().hold(bytes) }
+        // Kept answers take about as much as their rows; tables lie here until they are whole.
+        if self.live && !worker.takes_tables() { Ok(()) } else { self.body.share().hold(bytes) }
     }
 
     /// Reads and throws away what comes still, so that the client gets to the answer.
@@ -129,6 +140,7 @@ impl<'r> Intake<'r> {
 enum Cutter {
     Lines(Lines),
     Table(Box<Table>),
+    Batches(Box<RecordBatches>),
 }
 
 /// What goes through a body: it moves to another thread and back with each piece.
@@ -137,25 +149,14 @@ struct Worker {
     names: RowReader,
     served: Arc<Served>,
     rows: usize,
+    ended: bool,
 }
 
 impl Worker {
-    /// Answers to the rows that end in this piece; without a piece, to the last one.
-    fn work(mut self, piece: &[u8]) -> (Self, Result<Chunk, Failure>) {
-        let predictor = &self.served.predictor;
-        let first = self.rows;
-        let mut rows = Piece { batch: predictor.row_batch(), first, failures: Vec::new() };
-        let cut = match &mut self.cutter {
-            Cutter::Lines(lines) => lines.cut(piece, |line| {
-                rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
-            }),
-            Cutter::Table(table) => table.cut(piece, predictor, |columns, record| {
-                let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
-                rows.push(row, |failure| columns.rename(failure))
-            }),
-        };
-        self.rows = first + rows.batch.len();
-        let chunk = cut.and_then(|()| rows.finish());
+    /// Answers to the rows that end in this piece; to the last one if it is empty; without one, to rows that have come already.
+    fn work(mut self, piece: Option<&[u8]>) -> (Self, Result<Chunk, Failure>) {
+        self.ended |= piece.is_some_and(<[u8]>::is_empty);
+        let chunk = self.answer(piece);
         if let (Ok(chunk), Some(seen)) = (&chunk, self.served.seen())
             && chunk.len() > 0
         {
@@ -173,10 +174,50 @@ impl Worker {
         (self, chunk)
     }
 
+    fn answer(&mut self, piece: Option<&[u8]>) -> Result<Chunk, Failure> {
+        let predictor = &self.served.predictor;
+        let first = self.rows;
+        let mut rows = Piece { batch: predictor.row_batch(), first, failures: Vec::new() };
+        match &mut self.cutter {
+            Cutter::Lines(lines) => lines.cut(piece.unwrap_or_default(), |line| {
+                rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
+            })?,
+            Cutter::Table(table) => table.cut(piece.unwrap_or_default(), predictor, |columns, record| {
+                let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
+                rows.push(row, |failure| columns.rename(failure))
+            })?,
+            Cutter::Batches(batches) => {
+                if let Some(piece) = piece {
+                    batches.take(piece)?;
+                }
+                let (predictions, errors) = batches.predict(predictor)?;
+                self.rows += predictions.len();
+                let failures = errors.into_iter().map(|error| {
+                    let row = error.row().map(|row| first + row);
+                    Failure { row, ..error.into() }
+                });
+                return Ok(Chunk { first, predictions, failures: failures.collect() });
+            }
+        }
+        self.rows += rows.batch.len();
+        rows.finish()
+    }
+
+    /// Whether rows have come that are not answered.
+    fn is_waiting(&self) -> bool {
+        matches!(&self.cutter, Cutter::Batches(batches) if batches.is_waiting())
+    }
+
+    /// Whether rows come as tables that are whole, and not one by one.
+    fn takes_tables(&self) -> bool {
+        matches!(self.cutter, Cutter::Batches(_))
+    }
+
     fn ignored_columns(&self) -> &[String] {
         match &self.cutter {
             Cutter::Lines(_) => &[],
             Cutter::Table(table) => table.ignored_columns(),
+            Cutter::Batches(batches) => batches.ignored_columns(),
         }
     }
 }

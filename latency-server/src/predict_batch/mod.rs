@@ -1,13 +1,16 @@
-//! `POST /predict/batch`: many rows as NDJSON or CSV, worked off as they arrive.
+//! `POST /predict/batch`: many rows as NDJSON, CSV or tables of Arrow, worked off as they arrive.
 //!
 //! Most clients send all of a request before they read any of its answer, browsers among them: who answers them while they
 //! send waits for them, as they wait for him, once all buffers between are full. So answers are kept until the rows have ended,
 //! as bare numbers. Clients that read while they send ask for `live=true`.
 
+mod answers;
 mod format;
 mod intake;
 mod lines;
+mod record_batches;
 pub mod table;
+mod tables;
 
 use latency_core::Predictor;
 use rocket::fairing::AdHoc;
@@ -18,6 +21,7 @@ use rocket::response::stream::ByteStream;
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, post, routes};
 
+use self::answers::Answers;
 use self::format::Formats;
 use self::intake::{Chunk, Intake};
 use crate::body::Pieces;
@@ -54,28 +58,20 @@ async fn predict_batch(
             break;
         }
     }
-    let format = formats.of_answers;
     let mut headers = vec![Header::new("X-Latency-Model", shown(&model_of(&served.predictor)))];
     let ignored = intake.ignored_columns();
     if !ignored.is_empty() {
         headers.push(Header::new("X-Latency-Ignored-Columns", shown(&ignored.join(", "))));
     }
-    let head = format.head(&served.predictor);
-    let kept = stream::iter(chunks).map(move |chunk| format.write(&chunk));
-    let rest = stream::unfold(live.then_some(intake), move |intake| async move {
-        let mut intake = intake?;
-        match intake.next().await {
-            Ok(Some(chunk)) => Some((format.write(&chunk), Some(intake))),
-            Ok(None) => None,
-            // The status is sent already.
-            Err(failure) => Some((format.write(&Chunk::failed(failure)), None)),
-        }
-    });
-    let body = stream::iter([head]).chain(kept).chain(rest).filter(|bytes| {
+    let kind = formats.of_answers.content_type();
+    let answers = Answers::new(formats.of_answers, &served.predictor)?;
+    let answering = Answering { answers, kept: chunks.into_iter(), rest: live.then_some(intake), step: Step::Head };
+    let body = stream::unfold(answering, |mut answering| async { Some((answering.next().await?, answering)) });
+    let body = body.filter(|bytes| {
         let some = !bytes.is_empty();
         async move { some }
     });
-    Ok(Answer { body: body.boxed(), kind: format.content_type(), headers })
+    Ok(Answer { body: body.boxed(), kind, headers })
 }
 
 fn model_of(predictor: &Predictor) -> String {
@@ -87,6 +83,51 @@ fn model_of(predictor: &Predictor) -> String {
 fn shown(text: &str) -> String {
     let printed = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' });
     printed.take(1_000).collect()
+}
+
+/// Answers on their way to the client.
+struct Answering<'r> {
+    answers: Answers,
+    kept: std::vec::IntoIter<Chunk>,
+    /// None if all rows have come.
+    rest: Option<Intake<'r>>,
+    step: Step,
+}
+
+enum Step {
+    Head,
+    Rows,
+    Done,
+}
+
+impl Answering<'_> {
+    /// The next bytes, which may be none; nothing at the end.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        match self.step {
+            Step::Head => {
+                self.step = Step::Rows;
+                return Some(self.answers.head());
+            }
+            Step::Rows => {}
+            Step::Done => return None,
+        }
+        if let Some(chunk) = self.kept.next() {
+            return Some(self.answers.write(&chunk));
+        }
+        if let Some(intake) = &mut self.rest {
+            match intake.next().await {
+                Ok(Some(chunk)) => return Some(self.answers.write(&chunk)),
+                Ok(None) => {}
+                // The status is sent already.
+                Err(failure) => {
+                    self.rest = None;
+                    return Some(self.answers.write(&Chunk::failed(failure)));
+                }
+            }
+        }
+        self.step = Step::Done;
+        Some(self.answers.end())
+    }
 }
 
 /// Answers that are written as they are read.

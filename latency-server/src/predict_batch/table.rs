@@ -9,7 +9,7 @@ use crate::errors::Failure;
 use crate::predict::{MAX_ROW_BYTES, row_too_long};
 
 /// More columns than any table has.
-const MAX_COLUMNS: usize = 1_000;
+pub const MAX_COLUMNS: usize = 1_000;
 
 /// A table whose first record names the columns.
 pub struct Table {

@@ -27,5 +27,6 @@ mod reload;
 mod shadow;
 #[cfg(unix)]
 mod stopping;
+mod tables;
 mod tls;
 mod tokens;

@@ -43,6 +43,15 @@ enum Cells {
 impl ArrowColumn {
     /// The column of this name and type.
     ///
+    /// ```
+    /// use latency_core::ArrowColumn;
+    /// use latency_core::arrow_schema::DataType;
+    ///
+    /// assert!(ArrowColumn::new("src", &DataType::Utf8View, vec![]).is_ok());
+    /// let error = ArrowColumn::new("src", &DataType::Boolean, vec![]).unwrap_err();
+    /// assert_eq!(error.to_string(), "src: found true and false; allowed: numbers or strings, with null for a missing value");
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidField`] for types that are neither numbers nor text, and for chunks of another type.
     pub fn new(name: &str, kind: &DataType, chunks: Vec<ArrayRef>) -> Result<Self> {
@@ -69,6 +78,19 @@ impl ArrowColumn {
     }
 
     /// The same cells as a batch takes them.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use latency_core::arrow_array::Float64Array;
+    /// use latency_core::arrow_schema::DataType;
+    /// use latency_core::{ArrowColumn, Column};
+    /// # fn main() -> latency_core::Result<()> {
+    /// let chunk = Arc::new(Float64Array::from(vec![51.51, 48.86]));
+    /// let column = ArrowColumn::new("src_lat", &DataType::Float64, vec![chunk])?;
+    /// assert_eq!(column.column(), Column::from(&[51.51, 48.86][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn column(&self) -> Column<'_> {
         match &self.0 {
@@ -113,6 +135,19 @@ impl ArrowTable {
     /// The rows of these record batches, one after the other. Only columns that are `read` are looked at; of the others the
     /// batch has the names, so that predictions list them as ignored.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use latency_core::arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+    /// use latency_core::ArrowTable;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let raining: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+    /// let weather = RecordBatch::try_from_iter([("raining", raining)])?;
+    /// assert!(ArrowTable::new(&weather.schema(), &[weather.clone()], |_| true).is_err());
+    /// assert_eq!(ArrowTable::new(&weather.schema(), &[weather], |_| false)?.batch().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`ArrowColumn::new`], and [`ErrorKind::InvalidBatch`] if a record batch has other columns than `schema`.
     pub fn new(schema: &Schema, batches: &[RecordBatch], read: impl Fn(&str) -> bool) -> Result<Self> {
@@ -137,6 +172,15 @@ impl ArrowTable {
     }
 
     /// The same rows as the predictor takes them.
+    ///
+    /// ```
+    /// use latency_core::arrow_schema::Schema;
+    /// use latency_core::ArrowTable;
+    /// # fn main() -> latency_core::Result<()> {
+    /// assert!(ArrowTable::new(&Schema::empty(), &[], |_| true)?.batch().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch::new();

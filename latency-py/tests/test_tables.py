@@ -125,6 +125,16 @@ def test_numbers_of_any_arrow_type_are_the_same(predictor: Predictor, number: pa
         assert [(error.row, error.field) for error in notes.errors] == [(2, "src_lat")] * (len(columns["src_lat"]) - 2)
 
 
+def test_a_dictionary_without_words_is_missing(predictor: Predictor) -> None:
+    ends = {"src": ["London"], "dst": ["Tokyo"]}
+    expected = predictor.predict_batch(pa.table(ends))
+    words = pa.DictionaryArray.from_arrays(pa.nulls(1, pa.int8()), pa.array([], pa.string()))
+    numbers = pa.DictionaryArray.from_arrays(pa.nulls(1, pa.int8()), pa.array([], pa.float64()))
+    assert predictor.predict_batch(pa.table({**ends, "src_access": words})) == expected
+    with pytest.raises(lp.InvalidInputError, match="row 0: dst_lat: found"):
+        predictor.predict_batch(pa.table({"src": ["London"], "dst_lat": numbers, "dst_lon": [1.0]}))
+
+
 def test_a_column_of_nulls_is_missing(predictor: Predictor) -> None:
     ends = {"src": ["London"], "dst": ["Tokyo"]}
     answer = predictor.predict_batch(pa.table({**ends, "src_access": pa.nulls(1)}))

@@ -1,4 +1,4 @@
-//! `GET /admin`: the page on which the holder of a token sees how the models are, and loads them again.
+//! `GET /admin`: the page on which the holder of a token sees how the models are, loads them again, and unloads them.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::errors::Failure;
 use crate::logging::AUDIT;
 use crate::models::{Counts, Current, Models, Reload, Slot};
-use crate::reload::reload;
+use crate::reload;
 use crate::rfc3339::rfc3339;
 use crate::session::{Session, not_from_here};
 use crate::tokens::{Token, Tokens};
@@ -30,7 +30,7 @@ pub(crate) const TEMPLATE: &str = "admin.html";
 
 /// Attaches the routes.
 pub fn stage() -> AdHoc {
-    AdHoc::on_ignite("admin", |rocket| async { rocket.mount("/", routes![page, sign_in, load, sign_out]) })
+    AdHoc::on_ignite("admin", |rocket| async { rocket.mount("/", routes![page, sign_in, load, unload, sign_out]) })
 }
 
 #[get("/admin")]
@@ -65,8 +65,9 @@ fn sign_in(
     }
 }
 
+/// Which model a button is about.
 #[derive(FromForm)]
-struct Load {
+struct OfModel {
     csrf: String,
     model: String,
 }
@@ -78,11 +79,26 @@ async fn load(
     body: Result<Body, Failure>,
     models: &State<Models>,
 ) -> Result<Result<Moved, Page>, Failure> {
-    let (visitor, form) = visitor.form(own, body, |form: &Load| &form.csrf)?;
+    let (visitor, form) = visitor.form(own, body, |form: &OfModel| &form.csrf)?;
     let Some(token) = visitor.token() else { return visitor.page(Some(not_admin()), models).map(Err) };
     let slot = Arc::clone(models.asked(Some(&form.model))?);
-    match reload(slot, auth::by(&token, visitor.ip)).await {
+    match reload::reload(slot, auth::by(&token, visitor.ip)).await {
         Ok(_) => Ok(Ok(Moved(visitor.session))),
+        Err(failure) => visitor.page(Some(failure), models).map(Err),
+    }
+}
+
+#[post("/admin/unload", data = "<body>")]
+fn unload(
+    visitor: Visitor,
+    own: Result<OwnSite, Failure>,
+    body: Result<Body, Failure>,
+    models: &State<Models>,
+) -> Result<Result<Moved, Page>, Failure> {
+    let (visitor, form) = visitor.form(own, body, |form: &OfModel| &form.csrf)?;
+    let Some(token) = visitor.token() else { return visitor.page(Some(not_admin()), models).map(Err) };
+    match reload::unload(models, &form.model, &auth::by(&token, visitor.ip)) {
+        Ok(()) => Ok(Ok(Moved(visitor.session))),
         Err(failure) => visitor.page(Some(failure), models).map(Err),
     }
 }
@@ -147,7 +163,7 @@ impl Visitor {
     fn page(self, error: Option<Failure>, models: &Models) -> Result<Page, Failure> {
         let signed_in = self.token().map(|token| SignedIn {
             name: token.name.clone(),
-            models: models.slots().map(|slot| Shown::new(slot)).collect(),
+            models: models.slots().map(|slot| Shown::new(slot, models)).collect(),
         });
         let session = match self.session {
             Some(session) => session,
@@ -217,6 +233,8 @@ struct Shown {
     source: &'static str,
     /// Whether it answers no more.
     unloaded: bool,
+    /// Whether it has to answer.
+    required: bool,
     /// Since when it answers, or does not, and who unloaded it.
     since: String,
     counts: Counts,
@@ -224,7 +242,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(slot: &Slot) -> Self {
+    fn new(slot: &Slot, models: &Models) -> Self {
         let current = slot.current();
         let (version, since) = match &current {
             Current::Answers(served) => (served.predictor.model_info().version.clone(), rfc3339(served.since)),
@@ -236,6 +254,7 @@ impl Shown {
             version,
             source: slot.source().kind(),
             unloaded: matches!(current, Current::Unloaded(_)),
+            required: slot.name() == models.default_slot().name(),
             since,
             counts,
             last,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::auth::{Admin, OwnSite};
 use crate::errors::{Failure, Json, json};
 use crate::logging::spawn_blocking;
-use crate::models::{Asked, LoadError, Reload, ReloadError, Slot};
+use crate::models::{Asked, LoadError, Models, Reload, ReloadError, Slot, UnloadError};
 
 /// Attaches the routes.
 pub fn stage() -> AdHoc {
@@ -72,8 +72,24 @@ pub(crate) async fn reload(slot: Arc<Slot>, by: String) -> Result<Reload, Failur
     })
 }
 
+/// Lets a model answer no more, until it is loaded by its name.
+pub(crate) fn unload(models: &Models, name: &str, by: &str) -> Result<(), Failure> {
+    models.unload(models.asked(Some(name))?, by).map_err(|error| match error {
+        UnloadError::Busy => busy(),
+        UnloadError::Default => {
+            let others: Vec<_> = models.slots().map(|slot| slot.name()).filter(|other| *other != name).collect();
+            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+            let message = format!(
+                "found {name:?}, the default model, which answers whoever names none; allowed: {others}; to exchange it, \
+                 load it again"
+            );
+            Failure::new(Status::Conflict, "MODEL_REQUIRED", message).about("model")
+        }
+    })
+}
+
 /// Somebody else loads it.
-pub(crate) fn busy() -> Failure {
+fn busy() -> Failure {
     let message = "this model is being loaded already; GET /model_info says how that ended";
     Failure::new(Status::Conflict, "RELOAD_IN_PROGRESS", message)
 }

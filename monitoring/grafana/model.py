@@ -58,6 +58,12 @@ def model() -> Json:
                         mappings=yes_or_no("well", "failed"),
                     ),
                     states(
+                        "Unloaded",
+                        "Whether somebody unloaded the model, so that it does not answer.",
+                        query(f"latency_model_unloaded{{{here}}}", "{{model}} at {{instance}}"),
+                        mappings=yes_or_no("unloaded", "answers", good=0),
+                    ),
+                    states(
                         "Registry",
                         "Whether MLflow said which version is meant when it was asked last.",
                         query(f"latency_registry_up{{{here}}}", "{{model}} at {{instance}}"),
@@ -71,6 +77,7 @@ def model() -> Json:
                             f"sum by (model, result) (increase(latency_model_reloads_total{{{here}}}{RATE}))",
                             "{{model}} {{result}}",
                         ),
+                        width=24,
                     ),
                 ],
             ),
@@ -223,6 +230,13 @@ def model() -> Json:
                             for share, name in ((0.5, "p50"), (0.9, "p90"))
                         ),
                         width=12,
+                    ),
+                    states(
+                        "Last reload",
+                        "Whether the last attempt to load the shadow again went well.",
+                        query(f"latency_shadow_last_reload_successful{{{servers}}}", "{{instance}}"),
+                        mappings=yes_or_no("well", "failed"),
+                        width=24,
                     ),
                 ],
             ),

@@ -192,14 +192,15 @@ def table(title: str, description: str, expr: str, columns: list[str], width: in
     )
 
 
-def yes_or_no(yes: str, no: str) -> list[Json]:
-    """1 in green, 0 in red, in words."""
+def yes_or_no(yes: str, no: str, *, good: int = 1) -> list[Json]:
+    """1 and 0 in words, the good one in green, the other in red."""
+    colors = {good: "green", 1 - good: "red"}
     return [
         {
             "type": "value",
             "options": {
-                "1": {"text": yes, "color": "green", "index": 0},
-                "0": {"text": no, "color": "red", "index": 1},
+                "1": {"text": yes, "color": colors[1], "index": 0},
+                "0": {"text": no, "color": colors[0], "index": 1},
             },
         }
     ]

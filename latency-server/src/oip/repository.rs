@@ -12,10 +12,10 @@ use crate::auth::Admin;
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
-use crate::models::{Current, Models, UnloadError};
+use crate::models::{Current, Models};
 use crate::python_json::{text, unreadable};
 use crate::question::invalid_field;
-use crate::reload::{busy, reload};
+use crate::reload::{reload, unload as unload_model};
 
 /// A body may be left out.
 fn read<'a, T: Deserialize<'a> + Default>(json: &'a str, allowed: &str) -> Result<T, Failure> {
@@ -105,17 +105,6 @@ pub fn unload(
     let Admin { by } = admin?;
     // Triton's clients send whether models go too that this one needs; there are none.
     read::<AskedLoad>(&text(&body)?, "{}, or nothing")?;
-    models.unload(models.asked(Some(name))?, &by).map_err(|error| match error {
-        UnloadError::Busy => busy(),
-        UnloadError::Default => {
-            let others: Vec<_> = models.slots().map(|slot| slot.name()).filter(|other| *other != name).collect();
-            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
-            let message = format!(
-                "found {name:?}, the default model, which answers whoever names none; allowed: {others}; to exchange it, \
-                 load it again"
-            );
-            Failure::new(Status::Conflict, "MODEL_REQUIRED", message).about("model")
-        }
-    })?;
+    unload_model(models, name, &by)?;
     json(&Done {})
 }

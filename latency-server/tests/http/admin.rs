@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{TokenFile, config, models};
+use crate::common::{PREDICTOR, TokenFile, config, models};
 use latency_server::Config;
+use latency_server::models::Source;
 use rocket::http::{ContentType, Cookie, Header, SameSite, Status};
 use rocket::local::blocking::{Client, LocalResponse};
 
@@ -59,6 +60,26 @@ fn who_holds_a_token_loads_a_model_by_the_page() {
     assert_eq!(send(&browser, "/admin/sign-out", format!("csrf={csrf}")).status(), Status::SeeOther);
     assert!(text(browser.get("/admin").dispatch()).contains(r#"type="password""#));
     assert_eq!(send(&browser, "/admin/reload", format!("csrf={csrf}&model=latency")).status(), Status::Forbidden);
+}
+
+#[test]
+fn a_model_that_need_not_answer_is_unloaded_by_the_page() {
+    let file = TokenFile::new();
+    let models = models().with("other", PREDICTOR.clone(), Source::Bundled);
+    let browser = Client::tracked(latency_server::rocket(&with_tokens(&file), models)).unwrap();
+    let csrf = signed_in(&browser, &file);
+    let page = || text(browser.get("/admin").dispatch());
+    assert!(page().contains("Unload other") && !page().contains("Unload latency"), "{}", page());
+    let unload = |form: String| send(&browser, "/admin/unload", form).status();
+    assert_eq!(unload("csrf=&model=other".to_owned()), Status::Forbidden);
+    assert_eq!(unload(format!("csrf={csrf}&model=latency")), Status::Conflict);
+    assert_eq!(unload(format!("csrf={csrf}&model=other")), Status::SeeOther);
+    assert!(page().contains("Unloaded since") && !page().contains("Unload other"), "{}", page());
+    let answer = || browser.post("/predict?model=other").body(r#"{"src": "London", "dst": "Tokyo"}"#).dispatch().status();
+    assert_eq!(answer(), Status::NotFound);
+    assert_eq!(send(&browser, "/admin/reload", format!("csrf={csrf}&model=other")).status(), Status::SeeOther);
+    assert_eq!(answer(), Status::Ok);
+    assert!(page().contains("Unload other"), "{}", page());
 }
 
 #[test]

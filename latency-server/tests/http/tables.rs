@@ -253,7 +253,7 @@ fn a_table_whose_columns_are_wrong_is_refused_as_a_whole() {
     ] {
         // With rows and without.
         for batch in [batch.clone(), batch.slice(0, 0)] {
-            let response = post(STREAM, STREAM, stream(&[batch.clone()]));
+            let response = post(STREAM, STREAM, stream(std::slice::from_ref(&batch)));
             assert_eq!(response.status(), Status::BadRequest, "{batch:?}");
             let answer = json(response);
             assert_eq!(answer["error"]["code"], code, "{answer}");

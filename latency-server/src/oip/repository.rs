@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rocket::http::Status;
 use rocket::{State, post};
 use serde::Deserialize;
 use serde::Serialize;

@@ -75,7 +75,8 @@ fn a_model_that_need_not_answer_is_unloaded_by_the_page() {
     assert_eq!(unload(format!("csrf={csrf}&model=latency")), Status::Conflict);
     assert_eq!(unload(format!("csrf={csrf}&model=other")), Status::SeeOther);
     assert!(page().contains("Unloaded since") && !page().contains("Unload other"), "{}", page());
-    let answer = || browser.post("/predict?model=other").body(r#"{"src": "London", "dst": "Tokyo"}"#).dispatch().status();
+    let answer =
+        || browser.post("/predict?model=other").body(r#"{"src": "London", "dst": "Tokyo"}"#).dispatch().status();
     assert_eq!(answer(), Status::NotFound);
     assert_eq!(send(&browser, "/admin/reload", format!("csrf={csrf}&model=other")).status(), Status::SeeOther);
     assert_eq!(answer(), Status::Ok);

@@ -105,6 +105,14 @@ registry: wheel ## Try the server with a model from a real MLflow registry: prom
 	cargo build --locked -p latency-server --profile $(PROFILE)
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/registry/check target/$(PROFILE)/latency-server
 
+# The tests of observations store in files otherwise; those that need PostgreSQL are ignored without it.
+SERVER_TESTS ?= cargo test --locked -p latency-server --profile $(PROFILE) --lib --test http
+.PHONY: postgres
+postgres: $(VENV)/.onnxruntime ## Try servers that share a real PostgreSQL for observations, and test with it (skipped without PostgreSQL)
+	$(SERVER_TESTS) --no-run
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/postgres/check target/$(PROFILE)/latency-server \
+	    $(SERVER_TESTS) -- --include-ignored observ postgres
+
 .PHONY: monitoring monitoring-live
 monitoring: monitoring/grafana/node_modules/.package-lock.json $(VENV)/.dev ## Check rules, tests of alerts, dashboards and the runbook against each other (needs promtool and amtool)
 	$(BIN)/python monitoring/check

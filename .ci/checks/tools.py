@@ -53,6 +53,11 @@ TOOLS = {
     ),
     "valgrind": Tool(program("valgrind"), "Debian: apt-get install valgrind"),
     "nginx": Tool(program("nginx"), "Debian: apt-get install nginx-light"),
+    # Debian has the server's programs in a folder of their own.
+    "postgres": Tool(
+        lambda: program("postgres")() or any(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
+        "Debian: apt-get install postgresql",
+    ),
     "docker": Tool(
         lambda: bool(os.environ.get("DOCKER_LAB")) or program("docker")(),
         "install Docker Engine, or name in DOCKER_LAB a program that gives one",

@@ -24,7 +24,7 @@ use crate::limits;
 use crate::logging::LogFormat;
 use crate::models::registry::{Credentials, Registry};
 use crate::models::{Loading, Models, Options, Source};
-use crate::observations;
+use crate::observations::{self, Place};
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
@@ -144,7 +144,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "LATENCY_OBSERVATIONS",
         purpose: "where measured RTTs are stored that callers report",
-        allowed: "path of an SQLite file, which is made if it is not there",
+        allowed: "path of an SQLite file, which is made if it is not there; or postgres://user@host/database, the password \
+                  in it, in PGPASSWORD or in the file of PGPASSFILE",
         default: "none: nothing is stored",
     },
     Variable {
@@ -572,8 +573,12 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
 
     fn observations(&self) -> Result<Option<observations::Settings>, ConfigError> {
         let days: u64 = self.parse("LATENCY_OBSERVATIONS_DAYS", |days| (1..=3650).contains(days))?.unwrap_or(90);
-        let settings = |path| observations::Settings { path, keep: Duration::from_hours(24 * days) };
-        Ok(self.path("LATENCY_OBSERVATIONS").map(settings))
+        let name = "LATENCY_OBSERVATIONS";
+        let Some(text) = (self.0)(name) else { return Ok(None) };
+        // Not shown: it may hold a password.
+        let place = Place::parse(text)
+            .map_err(|found| ConfigError::new(name, format!("{found}; allowed: {}", allowed(name))))?;
+        Ok(Some(observations::Settings { place, keep: Duration::from_hours(24 * days) }))
     }
 
     fn require_token(&self, has_tokens: bool) -> Result<RequireToken, ConfigError> {

@@ -84,6 +84,10 @@ struct Lines {
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // What it complains of are lines of a file of passwords, which it shows.
+        if metadata.target() == "sqlx_postgres::options::pgpass" {
+            return false;
+        }
         // Rocket calls a request for an unknown path an error, its configuration a warning, and has several lines for
         // each request: from it, all is detail. Not so from its templates: what they complain of is a fault of ours.
         let target = metadata.target();

@@ -11,9 +11,13 @@ use rocket::figment::providers::{Format, Toml};
 use rocket::figment::value::Value;
 
 use crate::config::{Config, ConfigError, VARIABLES};
+use crate::observations::Place;
 
 /// Another name under which a variable is known.
 const ALIASES: &[(&str, &str)] = &[("SECRET_KEY", "ROCKET_SECRET_KEY")];
+
+/// What is shown of a secret.
+const NOT_SHOWN: &str = "set, and not shown";
 
 /// Where a value comes from. What comes first wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,14 +204,23 @@ impl Settings {
     /// # Errors
     /// A value that cannot be used, and where it comes from; in release builds also a missing `SECRET_KEY`.
     pub fn config(&self, release: bool) -> Result<Config, ConfigError> {
-        Config::from_lookup(|name| self.get(name).map(OsStr::to_owned), release).map_err(|error| {
-            match self.found.get(error.variable.as_str()) {
-                Some(Found { origin: Origin::Flag | Origin::Environment, name, .. }) => {
-                    ConfigError::new(name, error.message)
+        let config = Config::from_lookup(|name| self.get(name).map(OsStr::to_owned), release).and_then(|config| {
+            let on_command_line = self.origin("LATENCY_OBSERVATIONS") == Some(&Origin::Flag);
+            match &config.observations {
+                Some(observations) if on_command_line && observations.place.has_password() => {
+                    let message = "found a password on the command line, which everybody on this machine sees; allowed: the \
+                                   address without it, and PGPASSWORD or PGPASSFILE in the environment";
+                    Err(ConfigError::new("LATENCY_OBSERVATIONS", message))
                 }
-                Some(Found { origin, name, .. }) => ConfigError::new(format!("{name} in {origin}"), error.message),
-                None => error,
+                _ => Ok(config),
             }
+        });
+        config.map_err(|error| match self.found.get(error.variable.as_str()) {
+            Some(Found { origin: Origin::Flag | Origin::Environment, name, .. }) => {
+                ConfigError::new(name, error.message)
+            }
+            Some(Found { origin, name, .. }) => ConfigError::new(format!("{name} in {origin}"), error.message),
+            None => error,
         })
     }
 
@@ -224,7 +237,14 @@ impl Settings {
         let mut table = String::new();
         for variable in VARIABLES {
             let (value, origin) = match self.found.get(variable.name) {
-                Some(found) if is_secret(variable.name) => ("set, and not shown".into(), found.origin.to_string()),
+                Some(found) if is_secret(variable.name) => (NOT_SHOWN.into(), found.origin.to_string()),
+                Some(found) if variable.name == "LATENCY_OBSERVATIONS" => {
+                    let place = Place::parse(found.value.clone());
+                    (
+                        place.map_or_else(|_| NOT_SHOWN.into(), |place| place.to_string().into()),
+                        found.origin.to_string(),
+                    )
+                }
                 Some(found) => (found.value.to_string_lossy(), found.origin.to_string()),
                 None => (variable.default.into(), "default".to_owned()),
             };

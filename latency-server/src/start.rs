@@ -89,7 +89,9 @@ fn health(flags: Flags) -> Result<(), Stop> {
 fn check_config(flags: Flags) -> Result<(), Stop> {
     let (settings, config) = configure(flags)?;
     let models = load_models(&settings, &config)?;
-    check_observations(&config, &start_runtime()?)?;
+    if let Some(trouble) = check_observations(&config, &start_runtime()?)? {
+        log::warn!("{trouble}");
+    }
     print!("{}", settings.table());
     println!("{}", found_good(&config, &models));
     Ok(())
@@ -125,9 +127,10 @@ fn start_runtime() -> Result<Runtime, Stop> {
     runtime.map_err(|error| Stop::new(format!("cannot start threads: {error}")))
 }
 
-fn check_observations(config: &Config, runtime: &Runtime) -> Result<(), Stop> {
-    let check = |settings| runtime.block_on(observations::check(settings)).map_err(Stop::new);
-    config.observations.as_ref().map_or(Ok(()), check)
+/// Whether observations can be stored; why the server would wait for that, if it would.
+fn check_observations(config: &Config, runtime: &Runtime) -> Result<Option<String>, Stop> {
+    let Some(settings) = &config.observations else { return Ok(None) };
+    runtime.block_on(observations::check(settings)).map_err(Stop::new)
 }
 
 fn serve(flags: Flags) -> Result<(), Stop> {

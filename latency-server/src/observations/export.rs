@@ -7,10 +7,9 @@ use rocket::response::stream::ByteStream;
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, State, get};
 use serde_json::Map;
-use sqlx::SqliteConnection;
 
 use super::Observations;
-use super::store::{self, StoreError};
+use super::store::{Connection, StoreError};
 use super::writer::refused;
 use crate::auth::Admin;
 use crate::errors::Failure;
@@ -50,7 +49,7 @@ pub async fn export(
     let served = slot.answering()?;
     let open = async {
         let mut connection = kept.store.reader().await?;
-        let given = store::fields(&mut connection, slot.name()).await?;
+        let given = connection.fields(slot.name()).await?;
         // A column without any value is none that could be learned from.
         let fields = served.predictor.schema().field_names().map(str::to_owned);
         let fields = fields.filter(|field| given.contains(field)).collect();
@@ -65,7 +64,7 @@ pub async fn export(
 
 /// What is left to read.
 struct Pages {
-    connection: SqliteConnection,
+    connection: Connection,
     model: String,
     fields: Vec<String>,
     /// The last number that was read; none at the end.
@@ -86,7 +85,7 @@ impl Pages {
     }
 
     async fn read(&mut self, beyond: i64) -> Result<Option<Vec<u8>>, StoreError> {
-        let rows = store::page(&mut self.connection, &self.model, beyond, PAGE).await?;
+        let rows = self.connection.page(&self.model, beyond, PAGE).await?;
         self.beyond = rows.last().map(|(number, ..)| *number);
         let mut page = Vec::new();
         for (_, path, measured_ms) in &rows {

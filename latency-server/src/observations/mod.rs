@@ -5,11 +5,11 @@ mod export;
 mod figures;
 mod observation;
 mod observe;
+mod place;
 mod store;
 mod windows;
 mod writer;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +19,10 @@ use rocket::{State, get, routes};
 use serde::Serialize;
 
 pub(crate) use self::figures::Figures;
+pub use self::place::{Address, Place};
 use self::store::{Store, StoreError};
 use self::windows::Windows;
-use self::writer::Writer;
+use self::writer::{Writer, unavailable};
 use crate::errors::{Failure, Json, json};
 use crate::metrics::Metrics;
 use crate::models::Models;
@@ -35,10 +36,10 @@ pub(crate) fn verdicts() -> impl Iterator<Item = &'static str> {
 }
 
 /// Where observations are stored, and how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
-    /// The `SQLite` file; made if it is not there.
-    pub path: PathBuf,
+    /// The file or the database.
+    pub place: Place,
     /// After this time they are deleted.
     pub keep: Duration,
 }
@@ -71,20 +72,32 @@ pub fn stage(settings: Option<Settings>) -> AdHoc {
     })
 }
 
-/// Opens the file as the server would.
+/// Opens the store as the server would. Why the server would have to wait for it, if it would.
 ///
 /// # Errors
-/// What is wrong with it.
-pub async fn check(settings: &Settings) -> Result<(), String> {
-    Store::open(settings).await.map(drop).map_err(|error| cannot_use(settings, &error))
+/// What is wrong with it, and will not pass.
+pub async fn check(settings: &Settings) -> Result<Option<String>, String> {
+    match Store::new(settings.place.clone()).writer().await {
+        Ok(_) => Ok(None),
+        Err(StoreError::Unreachable(why)) => {
+            let place = &settings.place;
+            Ok(Some(format!(
+                "LATENCY_OBSERVATIONS: {place} does not answer: {why}; the server would refuse observations until it does"
+            )))
+        }
+        Err(error) => Err(cannot_use(settings, &error)),
+    }
 }
 
 fn cannot_use(settings: &Settings, error: &StoreError) -> String {
-    format!(
-        "LATENCY_OBSERVATIONS: {} cannot be used: {error}; allowed: the path of an SQLite file of this program, or of a new \
-         one in a folder that is there and may be written",
-        settings.path.display()
-    )
+    let place = &settings.place;
+    let allowed = match place {
+        Place::File(_) => {
+            "the path of an SQLite file of this program, or of a new one in a folder that is there and may be written"
+        }
+        Place::Database(_) => "the address of a PostgreSQL database that is there, whose user may make tables in it",
+    };
+    format!("LATENCY_OBSERVATIONS: {place} cannot be used: {error}; allowed: {allowed}")
 }
 
 async fn keep(
@@ -92,13 +105,14 @@ async fn keep(
     models: Option<&Models>,
     metrics: Option<&Arc<Metrics>>,
 ) -> Result<Kept, StoreError> {
-    let (store, connection) = Store::open(settings).await?;
+    let store = Store::new(settings.place.clone());
     let windows = Arc::new(Windows::default());
-    let mut writer = writer::Task::new(connection, Arc::clone(&windows), settings.keep);
-    for slot in models.into_iter().flat_map(Models::slots) {
-        if let Some(served) = slot.served() {
-            writer.recall(slot.name(), &served).await?;
-        }
+    let slots = models.into_iter().flat_map(Models::slots).cloned().collect();
+    let mut writer = writer::Task::new(store.clone(), Arc::clone(&windows), slots, settings.keep);
+    match writer.recall_all().await {
+        // Predictions do not wait for it.
+        done @ (Ok(()) | Err(StoreError::Unreachable(_))) => writer.report(&done),
+        Err(error) => return Err(error),
     }
     Ok(Kept { store, writer: writer.start(metrics.cloned()), windows })
 }
@@ -107,7 +121,7 @@ impl Observations {
     fn kept(&self) -> Result<&Kept, Failure> {
         self.0.as_ref().ok_or_else(|| {
             let message =
-                "this server keeps no observations; its operator names a file for them in LATENCY_OBSERVATIONS";
+                "this server keeps no observations; its operator names a place for them in LATENCY_OBSERVATIONS";
             Failure::new(Status::NotFound, "OBSERVATIONS_OFF", message)
         })
     }
@@ -126,5 +140,9 @@ struct Summary {
 #[get("/observations")]
 fn observations(query: Query, observations: &State<Observations>) -> Result<Json, Failure> {
     query.only(&[])?;
-    json(&Summary { models: observations.kept()?.windows.all() })
+    let windows = &observations.kept()?.windows;
+    if !windows.are_recalled() {
+        return Err(unavailable());
+    }
+    json(&Summary { models: windows.all() })
 }

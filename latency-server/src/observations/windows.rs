@@ -1,6 +1,7 @@
 //! The last observations of each version of a model, in memory, and their figures.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use latency_core::{Histogram, Predictor, Value};
@@ -17,9 +18,15 @@ pub const FIRST_OBSERVATIONS: usize = 1_000;
 /// The versions of a model that have figures, beside each other.
 const VERSIONS: usize = 4;
 
+/// The histograms of the first observations by feature, and until when these came, ms of Unix time.
+pub type First = (BTreeMap<String, Histogram>, i64);
+
 /// The windows by name and version of their models.
 #[derive(Debug, Default)]
-pub struct Windows(Mutex<BTreeMap<String, VecDeque<Window>>>);
+pub struct Windows {
+    windows: Mutex<BTreeMap<String, VecDeque<Window>>>,
+    recalled: AtomicBool,
+}
 
 /// The last observations of one version.
 #[derive(Debug)]
@@ -32,7 +39,17 @@ pub struct Window {
 
 impl Windows {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, VecDeque<Window>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether they hold what was stored before this start.
+    pub fn are_recalled(&self) -> bool {
+        self.recalled.load(Ordering::Acquire)
+    }
+
+    /// They do from now on.
+    pub fn set_recalled(&self) {
+        self.recalled.store(true, Ordering::Release);
     }
 
     /// Does something with the window of this version, if there is one.
@@ -79,7 +96,7 @@ impl Windows {
 
 impl Window {
     /// An empty window for what this model answers under the name `model`.
-    pub fn new(predictor: &Predictor, model: &str, first: Option<(BTreeMap<String, Histogram>, i64)>) -> Self {
+    pub fn new(predictor: &Predictor, model: &str, first: Option<First>) -> Self {
         let schema = predictor.schema();
         let mut features: Vec<_> = schema.field_names().map(str::to_owned).collect();
         if schema.coordinates.is_some() {
@@ -121,7 +138,7 @@ impl Window {
     }
 
     /// The histograms of the first observations, if there are enough now and nothing else to compare with.
-    pub fn first_observations(&mut self) -> Option<(BTreeMap<String, Histogram>, i64)> {
+    pub fn first_observations(&mut self) -> Option<First> {
         if self.about.reference.is_some() || self.entries.len() < FIRST_OBSERVATIONS {
             return None;
         }
@@ -132,9 +149,14 @@ impl Window {
             (feature.clone(), Histogram::of(values))
         };
         let histograms: BTreeMap<_, _> = self.about.features.iter().enumerate().map(histogram).collect();
-        self.about.reference = Some(Reference::FirstObservations(histograms.clone(), until_ms));
-        self.figures = None;
+        self.compare_with((histograms.clone(), until_ms));
         Some((histograms, until_ms))
+    }
+
+    /// Compares with these from now on.
+    pub fn compare_with(&mut self, (histograms, until_ms): First) {
+        self.about.reference = Some(Reference::FirstObservations(histograms, until_ms));
+        self.figures = None;
     }
 
     fn figures(&mut self) -> Arc<Figures> {

@@ -5,17 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use rocket::http::Status;
 use rocket::tokio::sync::{mpsc, oneshot};
-use rocket::tokio::time::{MissedTickBehavior, interval};
+use rocket::tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use rocket::tokio::{self, select};
-use sqlx::SqliteConnection;
 
 use super::figures::{absolute_error_ms, is_possible, label, relative_error};
 use super::observation::Observation;
-use super::store::{self, Receipt, StoreError};
-use super::windows::{WINDOW, Window, Windows};
+use super::store::{Connection, Receipt, Store, StoreError};
+use super::windows::{First, WINDOW, Window, Windows};
 use crate::errors::Failure;
 use crate::metrics::Metrics;
-use crate::models::Served;
+use crate::models::{Served, Slot};
 use crate::rfc3339::unix_ms;
 
 /// Requests that wait to be stored. More are told to come again.
@@ -23,6 +22,9 @@ const QUEUE: usize = 32;
 
 /// How often what is too old is deleted.
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
+
+/// How often it is tried to read what is stored, until that has gone well once.
+const RECALL_EVERY: Duration = Duration::from_secs(5);
 
 /// What one request wants to be stored.
 struct Job {
@@ -66,28 +68,48 @@ pub fn refused(error: &StoreError) -> Failure {
             "OBSERVATIONS_FULL",
             "the server has no space for observations, and has stored none of these; tell its operator",
         ),
-        StoreError::Other(_) => Failure::new(
-            Status::ServiceUnavailable,
-            "OBSERVATIONS_UNAVAILABLE",
-            "the server cannot reach its observations; its log says why; try again later",
-        ),
+        StoreError::Unreachable(_) | StoreError::Other(_) => unavailable(),
     }
+}
+
+/// The store does not answer.
+pub fn unavailable() -> Failure {
+    let message = "the server cannot reach its observations; its log says why; try again later, with the same ids";
+    Failure::new(Status::ServiceUnavailable, "OBSERVATIONS_UNAVAILABLE", message).with_header("Retry-After", "5")
 }
 
 fn version(served: &Served) -> &str {
     &served.predictor.model_info().version
 }
 
+/// As they are stored.
+fn histograms((json, until_ms): (String, i64)) -> Option<First> {
+    Some((serde_json::from_str(&json).ok()?, until_ms))
+}
+
+async fn insert(connection: &mut Connection, jobs: &[Job]) -> Result<Vec<Vec<Receipt>>, StoreError> {
+    let mut receipts = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        receipts.push(connection.insert(&job.observations).await?);
+    }
+    Ok(receipts)
+}
+
 /// What the task works with.
 pub struct Task {
-    connection: SqliteConnection,
+    store: Store,
+    /// None before the first, and after one was lost.
+    connection: Option<Connection>,
     windows: Arc<Windows>,
+    slots: Vec<Arc<Slot>>,
     keep: Duration,
+    /// Why what is stored was not read, as the log has it.
+    trouble: Option<String>,
 }
 
 impl Task {
-    pub fn new(connection: SqliteConnection, windows: Arc<Windows>, keep: Duration) -> Self {
-        Self { connection, windows, keep }
+    pub fn new(store: Store, windows: Arc<Windows>, slots: Vec<Arc<Slot>>, keep: Duration) -> Self {
+        Self { store, connection: None, windows, slots, keep, trouble: None }
     }
 
     /// Starts it.
@@ -95,18 +117,26 @@ impl Task {
         let (sender, mut jobs) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             let mut retention = interval(RETENTION_EVERY);
-            retention.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut recall = interval_at(Instant::now() + RECALL_EVERY, RECALL_EVERY);
+            for interval in [&mut retention, &mut recall] {
+                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            }
             let mut taken = Vec::with_capacity(QUEUE);
             loop {
+                let recalled = self.windows.are_recalled();
                 select! {
                     count = jobs.recv_many(&mut taken, QUEUE) => match count {
                         0 => break,
                         _ => self.work(&mut taken, metrics.as_deref()).await,
                     },
-                    _ = retention.tick() => {
+                    _ = retention.tick(), if recalled => {
                         if let Err(error) = self.forget().await {
                             log::error!("observations that are too old were not deleted: {error}");
                         }
+                    }
+                    _ = recall.tick(), if !recalled => {
+                        let done = self.recall_all().await;
+                        self.report(&done);
                     }
                 }
             }
@@ -114,11 +144,30 @@ impl Task {
         Writer(sender)
     }
 
+    /// The connection, which [`keep_connection`](Self::keep_connection) puts back: another one if there is none any more.
+    async fn connection(&mut self) -> Result<Connection, StoreError> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_alive().await
+        {
+            return Ok(connection);
+        }
+        self.store.writer().await
+    }
+
+    /// Puts it back, unless something was done on it after which it cannot be relied on.
+    fn keep_connection<T>(&mut self, connection: Connection, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if done.as_ref().err().is_none_or(StoreError::leaves_connection) {
+            self.connection = Some(connection);
+        }
+        done
+    }
+
     async fn work(&mut self, jobs: &mut Vec<Job>, metrics: Option<&Metrics>) {
         match self.commit(jobs).await {
             Ok(receipts) => {
                 for (job, receipts) in jobs.drain(..).zip(receipts) {
-                    if let Err(error) = self.note(&job, &receipts, metrics).await {
+                    self.note(&job, &receipts, metrics);
+                    if let Err(error) = self.keep_first_of(&job).await {
                         log::error!("what later observations are compared with was not stored: {error}");
                     }
                     // Whoever has gone away does not want to know.
@@ -136,30 +185,24 @@ impl Task {
 
     /// Stores all of it, or nothing.
     async fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Vec<Receipt>>, StoreError> {
-        for job in jobs {
-            if !self.windows.has(&job.model, version(&job.served)) {
-                self.recall(&job.model, &job.served).await?;
-            }
-        }
-        store::begin(&mut self.connection).await?;
-        let receipts = self.insert(jobs).await;
-        store::end(&mut self.connection, receipts).await
+        let mut connection = self.connection().await?;
+        let done = self.commit_on(&mut connection, jobs).await;
+        self.keep_connection(connection, done)
     }
 
-    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<Vec<Receipt>>, StoreError> {
-        let mut receipts = Vec::with_capacity(jobs.len());
+    async fn commit_on(&self, connection: &mut Connection, jobs: &[Job]) -> Result<Vec<Vec<Receipt>>, StoreError> {
         for job in jobs {
-            let mut of_job = Vec::with_capacity(job.observations.len());
-            for observation in job.observations.iter() {
-                of_job.push(store::insert(&mut self.connection, observation).await?);
-            }
-            receipts.push(of_job);
+            self.recall(connection, &job.model, &job.served).await?;
         }
-        Ok(receipts)
+        let receipts = match connection.begin().await {
+            Ok(()) => insert(connection, jobs).await,
+            Err(error) => Err(error),
+        };
+        connection.end(receipts).await
     }
 
     /// Counts what was stored.
-    async fn note(&mut self, job: &Job, receipts: &[Receipt], metrics: Option<&Metrics>) -> Result<(), StoreError> {
+    fn note(&self, job: &Job, receipts: &[Receipt], metrics: Option<&Metrics>) {
         let stored = || {
             let all = job.observations.iter().zip(receipts);
             all.filter(|(_, receipt)| **receipt == Receipt::Stored).map(|(observation, _)| observation)
@@ -172,35 +215,97 @@ impl Task {
                 metrics.observed(&job.model, label(*verdict), is_possible(*verdict).then(errors));
             }
         }
-        self.keep_first(&job.model, version).await
     }
 
-    /// Reads the last observations of this model, which answers under this name.
-    pub async fn recall(&mut self, model: &str, served: &Served) -> Result<(), StoreError> {
+    /// Says in the log what came of [`recall_all`](Self::recall_all), if that is new.
+    pub fn report(&mut self, done: &Result<(), StoreError>) {
+        let trouble = done.as_ref().err().map(ToString::to_string);
+        let place = self.store.place();
+        match &trouble {
+            _ if trouble == self.trouble => {}
+            Some(why) => log::error!(
+                "LATENCY_OBSERVATIONS: {place} does not answer: {why}; observations are refused until it does"
+            ),
+            None => log::warn!("LATENCY_OBSERVATIONS: {place} answers"),
+        }
+        self.trouble = trouble;
+    }
+
+    /// Reads the last observations of all models that answer.
+    pub async fn recall_all(&mut self) -> Result<(), StoreError> {
+        let mut connection = self.connection().await?;
+        let done = self.recall_all_on(&mut connection).await;
+        self.keep_connection(connection, done)?;
+        self.windows.set_recalled();
+        Ok(())
+    }
+
+    async fn recall_all_on(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        for slot in &self.slots {
+            if let Some(served) = slot.served() {
+                self.recall(connection, slot.name(), &served).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the last observations of this model, which answers under this name, unless it has.
+    async fn recall(&self, connection: &mut Connection, model: &str, served: &Served) -> Result<(), StoreError> {
         let version = version(served);
-        let first = store::reference(&mut self.connection, model, version).await?;
-        let first = first.and_then(|(histograms, until)| Some((serde_json::from_str(&histograms).ok()?, until)));
-        let mut window = Window::new(&served.predictor, model, first);
-        for observation in store::last(&mut self.connection, model, version, WINDOW).await? {
+        if self.windows.has(model, version) {
+            return Ok(());
+        }
+        let first = connection.reference(model, version).await?;
+        let mut window = Window::new(&served.predictor, model, first.and_then(histograms));
+        for observation in connection.last(model, version, WINDOW).await? {
             window.add(&observation);
         }
+        let first = window.first_observations();
         self.windows.push(window);
-        self.keep_first(model, version).await
+        match first {
+            Some(first) => self.keep_first(connection, (model, version), first).await,
+            None => Ok(()),
+        }
     }
 
-    /// Stores what later observations are compared with, once it is known.
-    async fn keep_first(&mut self, model: &str, version: &str) -> Result<(), StoreError> {
-        let first = self.windows.with(model, version, Window::first_observations).flatten();
-        let Some((histograms, until_ms)) = first else { return Ok(()) };
-        let histograms = serde_json::to_string(&histograms).map_err(|error| StoreError::Other(error.to_string()))?;
-        store::set_reference(&mut self.connection, model, version, (&histograms, until_ms)).await
+    /// Stores what later observations are compared with; or takes what another server has stored, if that was quicker.
+    async fn keep_first(
+        &self,
+        connection: &mut Connection,
+        (model, version): (&str, &str),
+        (own, until_ms): First,
+    ) -> Result<(), StoreError> {
+        let own = serde_json::to_string(&own).map_err(|error| StoreError::Other(error.to_string()))?;
+        if !connection.set_reference(model, version, (&own, until_ms)).await?
+            && let Some(theirs) = connection.reference(model, version).await?.and_then(histograms)
+        {
+            self.windows.with(model, version, |window| window.compare_with(theirs));
+        }
+        Ok(())
+    }
+
+    /// The same, if there are enough since this request.
+    async fn keep_first_of(&mut self, job: &Job) -> Result<(), StoreError> {
+        let version = version(&job.served);
+        let first = self.windows.with(&job.model, version, Window::first_observations).flatten();
+        let Some(first) = first else { return Ok(()) };
+        let mut connection = self.connection().await?;
+        let done = self.keep_first(&mut connection, (&job.model, version), first).await;
+        self.keep_connection(connection, done)
     }
 
     /// Deletes what is too old.
     async fn forget(&mut self) -> Result<(), StoreError> {
         let before = SystemTime::now().checked_sub(self.keep).map_or(0, unix_ms);
         self.windows.forget_before(before);
-        while store::delete_before(&mut self.connection, before).await? {}
-        Ok(())
+        let mut connection = self.connection().await?;
+        let done = loop {
+            match connection.delete_before(before).await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.keep_connection(connection, done)
     }
 }

@@ -69,7 +69,10 @@ fn variables_are_read() {
     let models = [("edge", "/models/edge.onnx"), ("own-2", "/models/a=b.onnx")];
     assert_eq!(config.models, models.map(|(name, path)| (name.to_owned(), Source::File(path.into()))));
     let observations = config.observations.unwrap();
-    assert_eq!((observations.path.to_str(), observations.keep.as_secs()), (Some("/data/observations.db"), 7 * 86_400));
+    assert_eq!(
+        (observations.place.to_string().as_str(), observations.keep.as_secs()),
+        ("/data/observations.db", 7 * 86_400)
+    );
     assert_eq!(SocketAddr::new(config.address, config.port).to_string(), "[::]:0");
     assert_eq!(config.log_level, log::LevelFilter::Info);
     assert_eq!((config.max_body_bytes, config.sessions.unwrap().get()), (1024, 3));

@@ -22,6 +22,7 @@ mod openapi;
 mod options;
 mod page;
 mod places;
+mod postgres;
 mod registry;
 mod reload;
 mod shadow;

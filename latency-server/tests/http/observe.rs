@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::common::program::{KEY, Program, command, run};
 use crate::common::{
-    Connection, PREDICTOR, Server, TokenFile, client, config, json, local, observations, write_variant,
+    Connection, PREDICTOR, Server, TokenFile, client, config, json, local, observations, place, postgres, write_variant,
 };
 use latency_server::Config;
 use latency_server::gate::RequireToken;
@@ -18,7 +18,8 @@ use rocket::http::{Header, Status};
 use rocket::local::blocking::Client;
 use rocket::tokio::runtime::Runtime;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 /// A server that keeps observations in this folder.
 pub fn observing(folder: &Path) -> Client {
@@ -328,20 +329,49 @@ fn models_without_places_are_observed_too() {
     assert_eq!((&found["interval"]["about"], &found["verdicts"]["none"]), (&json!("measurement"), &json!(1)));
 }
 
+/// Another program that writes where what belongs to this folder is stored.
+enum OtherWriter {
+    Sqlite(Runtime, SqliteConnection),
+    Postgres(Runtime, PgConnection),
+}
+
+impl OtherWriter {
+    fn start(folder: &Path) -> Self {
+        let (runtime, place) = (Runtime::new().unwrap(), place(folder));
+        if postgres().is_none() {
+            let options = SqliteConnectOptions::new().filename(place);
+            let mut connection = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
+            runtime.block_on(sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection)).unwrap();
+            return Self::Sqlite(runtime, connection);
+        }
+        let mut connection = runtime.block_on(PgConnection::connect(&place)).unwrap();
+        let lock = "BEGIN; SELECT pg_advisory_xact_lock('observations'::regclass::oid::bigint)";
+        runtime.block_on(sqlx::raw_sql(lock).execute(&mut connection)).unwrap();
+        Self::Postgres(runtime, connection)
+    }
+
+    fn end(self) {
+        match self {
+            Self::Sqlite(runtime, mut file) => runtime.block_on(sqlx::raw_sql("ROLLBACK").execute(&mut file)).map(drop),
+            Self::Postgres(runtime, mut database) => {
+                runtime.block_on(sqlx::raw_sql("ROLLBACK").execute(&mut database)).map(drop)
+            }
+        }
+        .unwrap();
+    }
+}
+
 #[test]
-fn a_file_that_another_program_writes_to_is_busy() {
+fn a_store_that_another_program_writes_to_is_busy() {
     let folder = tempfile::tempdir().unwrap();
     let client = observing(folder.path());
-    let runtime = Runtime::new().unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("observations.db"));
-    let mut other = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
-    let locked = runtime.block_on(other.begin_with("BEGIN IMMEDIATE")).unwrap();
+    let other = OtherWriter::start(folder.path());
     let row = json!({"src": "London", "dst": "Tokyo", "measured_ms": 240});
     let response = client.post("/observe").body(row.to_string()).dispatch();
     assert_eq!(response.headers().get_one("Retry-After"), Some("1"));
     assert_eq!(response.status(), Status::ServiceUnavailable);
     assert_eq!(json(response)["error"]["code"], "OBSERVATIONS_BUSY");
-    runtime.block_on(locked.rollback()).unwrap();
+    other.end();
     assert_eq!(observe(&client, &row).1["status"], "stored");
 }
 
@@ -355,10 +385,7 @@ fn more_than_can_wait_are_told_when_to_come_again_and_nobody_else_waits() {
     // Those that wait would keep all turns, if they kept any.
     let limits = Settings { concurrency: Some(WAITING), ..Settings::default() };
     let server = Server::start(Config { observations: Some(observations(folder.path())), limits, ..config() });
-    let runtime = Runtime::new().unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("observations.db"));
-    let mut other = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
-    let locked = runtime.block_on(other.begin_with("BEGIN IMMEDIATE")).unwrap();
+    let other = OtherWriter::start(folder.path());
     let row = json!({"src": "London", "dst": "Tokyo", "measured_ms": 240}).to_string();
     let answers: Vec<_> = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -369,14 +396,14 @@ fn more_than_can_wait_are_told_when_to_come_again_and_nobody_else_waits() {
             std::thread::sleep(Duration::from_millis(5));
         }
         drop(sender);
-        let answer = || receiver.recv_timeout(Duration::from_secs(4)).expect("an answer while the file is locked");
+        let answer = || receiver.recv_timeout(Duration::from_secs(4)).expect("an answer while the store is locked");
         let mut answers: Vec<_> = (0..REFUSED).map(|_| answer()).collect();
         assert!(answers.iter().all(|answer| answer.status == 503));
         let mut connection = server.connect();
         assert_eq!(connection.get("/ready", "").status, 200);
         let predicted = connection.post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#);
         assert_eq!(predicted.status, 200, "{}", predicted.text());
-        runtime.block_on(locked.rollback()).unwrap();
+        other.end();
         answers.extend(receiver);
         answers
     });
@@ -490,7 +517,8 @@ fn a_full_disk_refuses_observations_and_nothing_else_until_there_is_space() {
 #[test]
 fn what_was_answered_survives_a_crash() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Program::with(folder.path(), &[("LATENCY_OBSERVATIONS", "observations.db")]);
+    let place = place(folder.path());
+    let start = || Program::with(folder.path(), &[("LATENCY_OBSERVATIONS", &place)]);
     let program = start();
     let address = program.address;
     let row = |client: usize, number: usize| json!({"src": "London", "dst": "Tokyo", "measured_ms": 240, "id": format!("{client}-{number}")});

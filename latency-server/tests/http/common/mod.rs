@@ -2,6 +2,7 @@
 
 pub mod program;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,14 @@ use std::time::Duration;
 use latency_core::Predictor;
 use latency_server::Config;
 use latency_server::models::{Models, Options, Source};
-use latency_server::observations::Settings;
+use latency_server::observations::{Place, Settings};
 use latency_server::tokens::{self, Scopes, Tokens};
 use rocket::config::SecretKey;
 use rocket::fairing::AdHoc;
 use rocket::local::blocking::{Client, LocalResponse};
 use rocket::tokio::runtime::Runtime;
 use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
 
 pub static PREDICTOR: LazyLock<Predictor> =
     LazyLock::new(|| Source::Bundled.load(Options::default()).expect("the bundled model loads").predictor);
@@ -33,9 +35,30 @@ thread_local! {
     };
 }
 
-/// Observations are kept for a day in a file in this folder.
+/// Where what belongs to this folder is stored, as `LATENCY_OBSERVATIONS` says it: in a file there; or in the database of
+/// `LATENCY_TEST_POSTGRES`, if there is one, in a part that no other folder has.
+pub fn place(folder: &Path) -> String {
+    let Some(address) = postgres() else { return folder.join("observations.db").display().to_string() };
+    let mut hasher = DefaultHasher::new();
+    (folder, std::process::id()).hash(&mut hasher);
+    let schema = format!("t{:016x}", hasher.finish());
+    Runtime::new().unwrap().block_on(async {
+        let mut connection = PgConnection::connect(&address).await.unwrap();
+        let statement = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+        sqlx::raw_sql(&statement).execute(&mut connection).await.unwrap();
+    });
+    let separator = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{separator}options[search_path]={schema}")
+}
+
+/// The database that the tests are to use instead of files.
+pub fn postgres() -> Option<String> {
+    std::env::var("LATENCY_TEST_POSTGRES").ok()
+}
+
+/// Observations are kept there for a day.
 pub fn observations(folder: &Path) -> Settings {
-    Settings { path: folder.join("observations.db"), keep: Duration::from_hours(24) }
+    Settings { place: Place::parse(place(folder).into()).unwrap(), keep: Duration::from_hours(24) }
 }
 
 /// The server with the usual configuration, and observations, without a socket; one per thread, since clients cannot be

@@ -111,7 +111,7 @@ SERVER_TESTS ?= cargo test --locked -p latency-server --profile $(PROFILE) --lib
 postgres: $(VENV)/.onnxruntime ## Try servers that share a real PostgreSQL for observations, and test with it (skipped without PostgreSQL)
 	$(SERVER_TESTS) --no-run
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/postgres/check target/$(PROFILE)/latency-server \
-	    $(SERVER_TESTS) -- --include-ignored observ postgres
+	    $(SERVER_TESTS) -- --include-ignored observe observations postgres
 
 .PHONY: monitoring monitoring-live
 monitoring: monitoring/grafana/node_modules/.package-lock.json $(VENV)/.dev ## Check rules, tests of alerts, dashboards and the runbook against each other (needs promtool and amtool)

@@ -226,12 +226,16 @@ impl Connection {
 
     /// The fields that any observation of this model has a value for.
     pub async fn fields(&mut self, model: &str) -> Result<Vec<String>, StoreError> {
-        let path = match self {
-            Self::Sqlite(_) => "observations.path",
-            Self::Postgres(_) => "observations.path::json",
+        let statement = |path| format!("SELECT DISTINCT key FROM observations, json_each({path}) WHERE model = $1");
+        let rows: Vec<(String,)> = match self {
+            Self::Sqlite(database) => {
+                sqlx::query_as(&statement("observations.path")).bind(model).fetch_all(database).await?
+            }
+            Self::Postgres(database) => {
+                let statement = statement("observations.path::json");
+                postgres::long_answer(sqlx::query_as(&statement).bind(model).fetch_all(database)).await?
+            }
         };
-        let statement = format!("SELECT DISTINCT key FROM observations, json_each({path}) WHERE model = $1");
-        let rows: Vec<(String,)> = ask!(self, |database| sqlx::query_as(&statement).bind(model).fetch_all(database))?;
         Ok(rows.into_iter().map(|(field,)| field).collect())
     }
 

@@ -15,6 +15,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take. Without a limit nobody would notice that the network is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same of a statement that reads all there is.
+const LONG_ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
+
 /// What its tables were made with, in order.
 const MIGRATIONS: &[migrations::Step] = &[(1, "observations", include_str!("migrations/postgres/1_observations.sql"))];
 
@@ -52,6 +55,11 @@ pub async fn is_alive(connection: &mut PgConnection) -> bool {
 /// The answer to a statement. If there is none in time, the connection is of no use any more.
 pub async fn answer<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     within(ANSWER_TIMEOUT, asked).await
+}
+
+/// The same, to a statement that reads all there is.
+pub async fn long_answer<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    within(LONG_ANSWER_TIMEOUT, asked).await
 }
 
 async fn within<T, E: Into<StoreError>>(

@@ -106,7 +106,7 @@ registry: wheel ## Try the server with a model from a real MLflow registry: prom
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" $(BIN)/python latency-server/registry/check target/$(PROFILE)/latency-server
 
 # The tests of observations store in files otherwise; those that need PostgreSQL are ignored without it.
-SERVER_TESTS ?= cargo test --locked -p latency-server --profile $(PROFILE) --lib --test http
+SERVER_TESTS = cargo test --locked -p latency-server --profile $(PROFILE) --lib --test http
 .PHONY: postgres
 postgres: $(VENV)/.onnxruntime ## Try servers that share a real PostgreSQL for observations, and test with it (skipped without PostgreSQL)
 	$(SERVER_TESTS) --no-run

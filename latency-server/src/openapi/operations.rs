@@ -145,7 +145,7 @@ fn predict(asked: &Asked<'_>) -> Operation {
 fn predict_batch(asked: &Asked<'_>) -> Operation {
     let lines = json!({"type": "string", "description": "One JSON object in a line, as `/predict` takes it."});
     let table = json!({"type": "string", "description": "A table whose first line names the columns: the model's fields, or `src` and `dst` with names of places."});
-    let binary = json!({"type": "string", "description": "A table in Arrow's IPC format, uncompressed, with the columns of a CSV."});
+    let binary = json!({"type": "string", "description": "A table as a stream of Arrow's IPC format, uncompressed, with the columns of a CSV."});
     let row = format!("{}\n", asked.row);
     let mut answers = json!({
         "200": {
@@ -154,7 +154,6 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 "text/csv": {"schema": {"type": "string"}},
                 "application/vnd.apache.arrow.stream": {"schema": &binary},
-                "application/vnd.apache.arrow.file": {"schema": &binary},
             },
         },
         "406": failure("None of the formats is accepted."),
@@ -175,7 +174,6 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
                 "application/x-ndjson": {"schema": lines, "example": row},
                 "text/csv": {"schema": table},
                 "application/vnd.apache.arrow.stream": {"schema": &binary},
-                "application/vnd.apache.arrow.file": {"schema": &binary},
             }},
             "responses": answers,
         }),

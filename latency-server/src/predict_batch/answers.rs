@@ -24,8 +24,7 @@ impl Answers {
         Ok(match format {
             Format::Ndjson => Self::Ndjson,
             Format::Csv => Self::Csv { numbers },
-            Format::ArrowStream => Self::Arrow(Box::new(Tables::stream(numbers)?)),
-            Format::ArrowFile => Self::Arrow(Box::new(Tables::file(numbers)?)),
+            Format::Arrow => Self::Arrow(Box::new(Tables::new(numbers)?)),
         })
     }
 

@@ -15,9 +15,7 @@ pub enum Format {
     /// A table whose first line names the columns.
     Csv,
     /// A table as a stream of Arrow's IPC format.
-    ArrowStream,
-    /// A table as a file of that format, as data frames are written to disk ("Feather").
-    ArrowFile,
+    Arrow,
 }
 
 /// The formats of a request.
@@ -40,7 +38,7 @@ impl<'r> FromRequest<'r> for Formats {
 
 fn formats(request: &Request<'_>) -> Result<Formats, Failure> {
     let allowed = "allowed: application/x-ndjson (one JSON object in a line) or text/csv, in UTF-8, \
-        application/vnd.apache.arrow.stream or application/vnd.apache.arrow.file";
+        or application/vnd.apache.arrow.stream";
     let kind = request.content_type();
     let of_rows = kind.and_then(|kind| Format::of(kind.media_type())).ok_or_else(|| {
         let found = kind
@@ -75,10 +73,8 @@ impl Format {
             Some(Self::Ndjson)
         } else if is("text", &["csv"]) {
             Some(Self::Csv)
-        } else if is("application", &["vnd.apache.arrow.stream"]) {
-            Some(Self::ArrowStream)
         } else {
-            is("application", &["vnd.apache.arrow.file"]).then_some(Self::ArrowFile)
+            is("application", &["vnd.apache.arrow.stream"]).then_some(Self::Arrow)
         }
     }
 
@@ -86,8 +82,7 @@ impl Format {
         match self {
             Self::Ndjson => MediaType::new("application", "x-ndjson"),
             Self::Csv => MediaType::CSV,
-            Self::ArrowStream => MediaType::new("application", "vnd.apache.arrow.stream"),
-            Self::ArrowFile => MediaType::new("application", "vnd.apache.arrow.file"),
+            Self::Arrow => MediaType::new("application", "vnd.apache.arrow.stream"),
         }
     }
 

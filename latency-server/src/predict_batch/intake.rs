@@ -71,8 +71,7 @@ impl<'r> Intake<'r> {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
             Format::Csv => Cutter::Table(Box::default()),
-            Format::ArrowStream => Cutter::Batches(Box::new(RecordBatches::of_stream())),
-            Format::ArrowFile => Cutter::Batches(Box::new(RecordBatches::of_file())),
+            Format::Arrow => Cutter::Batches(Box::default()),
         };
         let worker = Worker { cutter, names: RowReader::new(), served, rows: 0, ended: false };
         Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }

@@ -1,5 +1,4 @@
-//! Record batches of Arrow that come in pieces: an IPC stream, or an IPC file, which is a stream between a mark and an index.
-//! The format: <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>.
+//! Record batches of Arrow that come in pieces, as a stream of its IPC format. The format: <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>.
 
 use std::collections::VecDeque;
 
@@ -19,23 +18,19 @@ use crate::predict::{MAX_ROWS, too_many_rows};
 /// How many rows are answered at once.
 const ROWS_AT_ONCE: usize = 2_048;
 
-/// What stands before the stream in a file.
-const MARK: [u8; 8] = *b"ARROW1\0\0";
-
 /// What stands before a message's length since version 5 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// The most bytes of what describes a message: a hundred for each column are many.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
-const ALLOWED: &str = "allowed: a whole stream or file in Arrow's IPC format, little-endian and uncompressed";
+const ALLOWED: &str = "allowed: one whole stream of Arrow's IPC format, little-endian and uncompressed";
 
-/// The rows of an IPC stream or file.
+/// The rows of a stream.
 pub struct RecordBatches {
     part: Part,
     /// What has come of that part.
     begun: Vec<u8>,
-    of_file: bool,
     decoder: StreamDecoder,
     waiting: VecDeque<RecordBatch>,
     /// All rows that have come.
@@ -48,7 +43,6 @@ pub struct RecordBatches {
 /// What comes next.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    Mark,
     Length,
     Message {
         bytes: usize,
@@ -56,24 +50,15 @@ enum Part {
     Body {
         bytes: usize,
     },
-    /// Nothing that is read: in a file, its index.
-    Rest,
+    /// Nothing: it has had its end.
+    Nothing,
 }
 
-impl RecordBatches {
-    pub fn of_stream() -> Self {
-        Self::new(Part::Length)
-    }
-
-    pub fn of_file() -> Self {
-        Self::new(Part::Mark)
-    }
-
-    fn new(part: Part) -> Self {
+impl Default for RecordBatches {
+    fn default() -> Self {
         Self {
-            part,
+            part: Part::Length,
             begun: Vec::new(),
-            of_file: matches!(part, Part::Mark),
             decoder: StreamDecoder::new(),
             waiting: VecDeque::new(),
             rows: 0,
@@ -81,7 +66,9 @@ impl RecordBatches {
             ignored: Vec::new(),
         }
     }
+}
 
+impl RecordBatches {
     /// Takes the next piece of the body; an empty one is its end.
     pub fn take(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
         if piece.is_empty() {
@@ -97,7 +84,7 @@ impl RecordBatches {
             let begun = std::mem::take(&mut self.begun);
             self.part = self.read(begun)?;
         }
-        if piece.is_empty() || self.of_file {
+        if piece.is_empty() {
             return Ok(());
         }
         Err(invalid_arrow("found bytes behind the end of the stream; send one stream in a request"))
@@ -106,9 +93,8 @@ impl RecordBatches {
     /// Reads a part, and says what comes next.
     fn read(&mut self, part: Vec<u8>) -> Result<Part, Failure> {
         match self.part {
-            Part::Mark if part == MARK => Ok(Part::Length),
-            Part::Mark => Err(invalid_arrow("found a body that does not begin as a file of Arrow does")),
             Part::Length if part == CONTINUATION => Ok(Part::Length),
+            Part::Length if part == *b"ARRO" => Err(invalid_arrow("found a file of Arrow; write a stream")),
             Part::Length => {
                 let length = part.try_into().map_or(0, u32::from_le_bytes) as usize;
                 if length > MAX_MESSAGE_BYTES {
@@ -117,12 +103,7 @@ impl RecordBatches {
                     );
                     return Err(invalid_arrow(&found));
                 }
-                Ok(match length {
-                    // Some writers of files fill up what follows the mark.
-                    0 if self.of_file && self.decoder.schema().is_none() => Part::Length,
-                    0 => Part::Rest,
-                    bytes => Part::Message { bytes },
-                })
+                Ok(if length == 0 { Part::Nothing } else { Part::Message { bytes: length } })
             }
             Part::Message { .. } => {
                 let bytes = self.check(&part)?;
@@ -141,7 +122,7 @@ impl RecordBatches {
                 self.decode(CONTINUATION.to_vec())?;
                 Ok(Part::Length)
             }
-            Part::Rest => Ok(Part::Rest),
+            Part::Nothing => Ok(Part::Nothing),
         }
     }
 
@@ -194,7 +175,7 @@ impl RecordBatches {
 
     fn end(&mut self) -> Result<(), Failure> {
         // A stream may end without its last mark.
-        if !matches!(self.part, Part::Rest | Part::Length) || !self.begun.is_empty() {
+        if !matches!(self.part, Part::Nothing | Part::Length) || !self.begun.is_empty() {
             return Err(invalid_arrow("found a body that ends in the middle"));
         }
         if self.decoder.schema().is_some() {
@@ -236,10 +217,9 @@ impl Part {
     /// How long it is; none if nothing more is read.
     fn bytes(self) -> Option<usize> {
         match self {
-            Self::Mark => Some(MARK.len()),
             Self::Length => Some(CONTINUATION.len()),
             Self::Message { bytes } | Self::Body { bytes } => Some(bytes),
-            Self::Rest => None,
+            Self::Nothing => None,
         }
     }
 }

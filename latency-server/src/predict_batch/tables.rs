@@ -1,8 +1,8 @@
-//! Answers as record batches of Arrow.
+//! Answers as record batches of Arrow, in a stream of its IPC format.
 
 use std::sync::Arc;
 
-use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_ipc::writer::StreamWriter;
 use latency_core::Warning;
 use latency_core::arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder};
 use latency_core::arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
@@ -16,29 +16,16 @@ use crate::rows_json::warnings_of;
 pub struct Tables {
     schema: SchemaRef,
     numbers: usize,
-    writer: Writer,
-}
-
-enum Writer {
-    Stream(StreamWriter<Vec<u8>>),
-    File(FileWriter<Vec<u8>>),
+    writer: StreamWriter<Vec<u8>>,
 }
 
 impl Tables {
-    pub fn stream(numbers: &[&str]) -> Result<Self, Failure> {
-        Self::new(numbers, |schema| StreamWriter::try_new(Vec::new(), schema).map(Writer::Stream))
-    }
-
-    pub fn file(numbers: &[&str]) -> Result<Self, Failure> {
-        Self::new(numbers, |schema| FileWriter::try_new(Vec::new(), schema).map(Writer::File))
-    }
-
-    fn new(numbers: &[&str], writer: impl FnOnce(&Schema) -> Result<Writer, ArrowError>) -> Result<Self, Failure> {
+    pub fn new(numbers: &[&str]) -> Result<Self, Failure> {
         let numbers_of = numbers.iter().map(|name| Field::new(*name, DataType::Float32, true));
         let warnings = Field::new_list("warnings", Field::new_list_field(DataType::Struct(warning()), false), false);
         let error = ["code", "field", "message"].map(|name| Field::new(name, DataType::Utf8, true));
         let schema = Arc::new(Schema::new(numbers_of.chain([warnings]).chain(error).collect::<Fields>()));
-        let writer = writer(&schema).map_err(|error| {
+        let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(|error| {
             log::error!("a table could not be begun: {error}");
             Failure::internal()
         })?;
@@ -47,19 +34,13 @@ impl Tables {
 
     /// The answers to these rows.
     pub fn write(&mut self, chunk: &Chunk) -> Vec<u8> {
-        let batch = self.batch(chunk).and_then(|batch| match &mut self.writer {
-            Writer::Stream(writer) => writer.write(&batch),
-            Writer::File(writer) => writer.write(&batch),
-        });
-        self.after(batch)
+        let written = self.batch(chunk).and_then(|batch| self.writer.write(&batch));
+        self.after(written)
     }
 
     /// What stands below them.
     pub fn end(&mut self) -> Vec<u8> {
-        let ended = match &mut self.writer {
-            Writer::Stream(writer) => writer.finish(),
-            Writer::File(writer) => writer.finish(),
-        };
+        let ended = self.writer.finish();
         self.after(ended)
     }
 
@@ -72,10 +53,7 @@ impl Tables {
 
     /// What was written and not taken yet.
     pub fn written(&mut self) -> Vec<u8> {
-        std::mem::take(match &mut self.writer {
-            Writer::Stream(writer) => writer.get_mut(),
-            Writer::File(writer) => writer.get_mut(),
-        })
+        std::mem::take(self.writer.get_mut())
     }
 
     fn batch(&self, chunk: &Chunk) -> Result<RecordBatch, ArrowError> {

@@ -1,9 +1,9 @@
-//! `/predict/batch` with tables of Arrow: streams and files, in and out, with errors in their place.
+//! `/predict/batch` with tables of Arrow, in and out, with errors in their place.
 
 use std::sync::Arc;
 
-use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
 use latency_core::arrow_array::cast::AsArray;
 use latency_core::arrow_array::types::{Float32Type, Int32Type};
 use latency_core::arrow_array::{
@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use crate::common::{Server, config, json, local};
 
 const STREAM: &str = "application/vnd.apache.arrow.stream";
-const FILE: &str = "application/vnd.apache.arrow.file";
 const NDJSON: &str = "application/x-ndjson";
 const NUMBERS: [&str; 7] = ["p50_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "floor_ms", "distance_km"];
 
@@ -41,14 +40,6 @@ fn texts(texts: &[Option<&str>]) -> ArrayRef {
 
 fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
-    for batch in batches {
-        writer.write(batch).unwrap();
-    }
-    writer.into_inner().unwrap()
-}
-
-fn file(batches: &[RecordBatch]) -> Vec<u8> {
-    let mut writer = FileWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
     }
@@ -121,7 +112,7 @@ fn read_stream(response: LocalResponse<'_>) -> Vec<RecordBatch> {
 }
 
 #[test]
-fn streams_and_files_answer_as_ndjson_does() {
+fn a_table_is_answered_as_ndjson_is() {
     let mut expected = expected();
     for row in &mut expected {
         row.as_object_mut().unwrap().remove("missing");
@@ -133,24 +124,18 @@ fn streams_and_files_answer_as_ndjson_does() {
         found[4]["error"]["message"] = json!("");
         assert_eq!(found, expected);
     };
-    for (kind, body) in [(STREAM, stream(&[paths()])), (FILE, file(&[paths()]))] {
-        let response = post(kind, STREAM, &body);
-        let ignored = response.headers().get_one("X-Latency-Ignored-Columns").map(str::to_owned);
-        let found = read_stream(response);
-        assert_eq!(ignored.as_deref(), Some("note"), "{kind}");
-        compare(rows_of(&found));
-        let response = post(kind, FILE, &body);
-        assert_eq!(response.headers().get_one("Content-Type"), Some(FILE));
-        let bytes = std::io::Cursor::new(response.into_bytes().unwrap());
-        compare(rows_of(&FileReader::try_new(bytes, None).unwrap().map(Result::unwrap).collect::<Vec<_>>()));
-        // Into any other format, and from any other.
-        let text = post(kind, NDJSON, &body).into_string().unwrap();
-        let mut found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        for row in &mut found {
-            row.as_object_mut().unwrap().remove("missing");
-        }
-        compare(found);
+    let body = stream(&[paths()]);
+    let response = post(STREAM, STREAM, &body);
+    let ignored = response.headers().get_one("X-Latency-Ignored-Columns").map(str::to_owned);
+    compare(rows_of(&read_stream(response)));
+    assert_eq!(ignored.as_deref(), Some("note"));
+    // Into any other format, and from any other.
+    let text = post(STREAM, NDJSON, &body).into_string().unwrap();
+    let mut found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for row in &mut found {
+        row.as_object_mut().unwrap().remove("missing");
     }
+    compare(found);
     let found = rows_of(&read_stream(post("text/csv", STREAM, "src,dst\nLondon,Tokyo\n")));
     assert_eq!(found.len(), 1);
     assert!(found[0]["p50_ms"].as_f64() < expected[0]["p50_ms"].as_f64(), "without the wifi");
@@ -279,21 +264,20 @@ fn what_is_no_table_is_refused() {
         }
         writer.into_inner().unwrap()
     };
-    for (kind, body, words) in [
-        (STREAM, Vec::new(), "found a body without a schema"),
-        (STREAM, b"src,dst\nLondon,Tokyo\n".to_vec(), "found a message of"),
-        (STREAM, file(&[paths()]), "found a message of"),
-        (FILE, good.clone(), "does not begin as a file"),
-        (STREAM, good[..good.len() - 20].to_vec(), "ends in the middle"),
-        (STREAM, [good.clone(), good].concat(), "found bytes behind the end"),
-        (STREAM, deltas, "found a dictionary that comes in several parts"),
+    for (body, words) in [
+        (Vec::new(), "found a body without a schema"),
+        (b"src,dst\nLondon,Tokyo\n".to_vec(), "found a message of"),
+        (b"ARROW1\0\0".to_vec(), "found a file of Arrow; write a stream"),
+        (good[..good.len() - 20].to_vec(), "ends in the middle"),
+        ([good.clone(), good].concat(), "found bytes behind the end"),
+        (deltas, "found a dictionary that comes in several parts"),
     ] {
-        let response = post(kind, STREAM, body);
+        let response = post(STREAM, STREAM, body);
         let status = response.status();
         let answer = json(response);
         assert_eq!((status, &answer["error"]["code"]), (Status::BadRequest, &json!("INVALID_ARROW")), "{answer}");
         let message = answer["error"]["message"].as_str().unwrap();
-        assert!(message.contains(words) && message.contains("allowed: a whole stream or file"), "{message}");
+        assert!(message.contains(words) && message.contains("allowed: one whole stream"), "{message}");
     }
 }
 

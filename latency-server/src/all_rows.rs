@@ -12,6 +12,7 @@ use crate::metrics::Question;
 use crate::models::Served;
 use crate::predict::{MAX_ROWS, too_many_rows};
 use crate::rows_json::warnings_of;
+use crate::spans;
 
 const ENDS: [&str; 2] = ["src", "dst"];
 
@@ -59,7 +60,9 @@ impl AllRows {
 
     /// Predicts and counts them.
     pub fn predict(self) -> Result<Predictions, Failure> {
+        let span = spans::of_rows(&self.served, self.batch.len());
         let predictions = self.batch.predict()?;
+        drop(span);
         if let Some(seen) = self.served.seen() {
             let mut seen = seen.rows(Question::Predict);
             for (row, p50_ms) in predictions.p50_ms.iter().enumerate() {

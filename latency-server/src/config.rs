@@ -25,6 +25,7 @@ use crate::logging::LogFormat;
 use crate::models::registry::{Credentials, Registry};
 use crate::models::{Loading, Models, Options, Source};
 use crate::observations::{self, Place};
+use crate::spans;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 
@@ -251,6 +252,97 @@ pub const VARIABLES: &[Variable] = &[
         allowed: "absolute path of the library's file",
         default: "ORT_DYLIB_PATH, else the library beside the program",
     },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        purpose: "the OpenTelemetry collector that gets traces, over OTLP/HTTP",
+        allowed: "an http:// or https:// address, to which /v1/traces is added",
+        default: "none: no traces",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        purpose: "the same, for traces alone",
+        allowed: "an http:// or https:// address, taken as it is",
+        default: "that of OTEL_EXPORTER_OTLP_ENDPOINT",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        purpose: "how it is spoken to",
+        allowed: "http/protobuf",
+        default: "http/protobuf",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        purpose: "headers that it wants, such as a token",
+        allowed: "name=value, separated by commas; values may be percent-encoded",
+        default: "none",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_COMPRESSION",
+        purpose: "how what it gets is compressed",
+        allowed: "none, gzip",
+        default: "none",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_TIMEOUT",
+        purpose: "how long it may take for one batch of spans, in milliseconds",
+        allowed: "1 to 600000",
+        default: "10000",
+    },
+    Variable {
+        name: "OTEL_SERVICE_NAME",
+        purpose: "the name of this service in traces",
+        allowed: "any text",
+        default: "service.name of OTEL_RESOURCE_ATTRIBUTES, else latency-server",
+    },
+    Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        purpose: "what else traces say about this server",
+        allowed: "name=value, separated by commas; values may be percent-encoded",
+        default: "none",
+    },
+    Variable {
+        name: "OTEL_TRACES_SAMPLER",
+        purpose: "which requests are traced",
+        allowed: "parentbased_always_on, parentbased_always_off, parentbased_traceidratio, always_on, always_off, \
+                  traceidratio",
+        default: "parentbased_always_on",
+    },
+    Variable {
+        name: "OTEL_TRACES_SAMPLER_ARG",
+        purpose: "which share of traces, for the samplers with traceidratio",
+        allowed: "0 to 1",
+        default: "1",
+    },
+    Variable {
+        name: "OTEL_BSP_SCHEDULE_DELAY",
+        purpose: "how long spans wait for more before they are sent, in milliseconds",
+        allowed: "1 to 600000",
+        default: "5000",
+    },
+    Variable {
+        name: "OTEL_BSP_MAX_QUEUE_SIZE",
+        purpose: "how many spans wait; more are dropped",
+        allowed: "1 to 1000000",
+        default: "2048",
+    },
+    Variable {
+        name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        purpose: "how many spans are sent at a time",
+        allowed: "1 to OTEL_BSP_MAX_QUEUE_SIZE",
+        default: "512, or OTEL_BSP_MAX_QUEUE_SIZE if that is less",
+    },
+    Variable {
+        name: "OTEL_BSP_EXPORT_TIMEOUT",
+        purpose: "as OTEL_EXPORTER_OTLP_TIMEOUT; the shorter one counts",
+        allowed: "1 to 600000",
+        default: "30000",
+    },
+    Variable {
+        name: "OTEL_SDK_DISABLED",
+        purpose: "no traces, whatever else is set",
+        allowed: "true, false",
+        default: "false",
+    },
 ];
 
 /// The fewest bytes of a secret.
@@ -312,6 +404,8 @@ pub struct Config {
     pub ort_library: Option<PathBuf>,
     /// Protects sessions. None only in debug builds, which then make one up.
     pub secret_key: Option<SecretKey>,
+    /// Where traces go; none if there are none.
+    pub traces: Option<spans::Settings>,
 }
 
 impl Default for Config {
@@ -339,6 +433,7 @@ impl Default for Config {
             grace_seconds: 10,
             ort_library: None,
             secret_key: None,
+            traces: None,
         }
     }
 }
@@ -415,6 +510,7 @@ impl Config {
                 .unwrap_or(default.grace_seconds),
             ort_library: variables.path("LATENCY_ORT_DYLIB_PATH"),
             secret_key,
+            traces: spans::Settings::read(&variables)?,
         })
     }
 
@@ -469,7 +565,8 @@ impl Config {
     }
 }
 
-struct Lookup<F>(F);
+/// Where variables are read. One that is empty is not there.
+pub(crate) struct Lookup<F>(F);
 
 impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -519,23 +616,9 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
             ConfigError::new(name, message)
         })?;
         let server = "MLFLOW_TRACKING_URI";
-        let address = self.text(server)?.ok_or_else(|| {
+        let address = self.address(server)?.ok_or_else(|| {
             ConfigError::new(server, format!("found none; allowed: {}, since {name} is {uri}", allowed(server)))
         })?;
-        let address = address.trim();
-        let after_scheme = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
-        match after_scheme {
-            Some(rest) if rest.split('/').next().is_some_and(|host| !host.is_empty() && !host.contains('@')) => {}
-            // Not shown: it may hold a password.
-            Some(_) => {
-                let message =
-                    format!("found an address with a name in it, or without a host; allowed: {}", allowed(server));
-                return Err(ConfigError::new(server, message));
-            }
-            None => {
-                return Err(ConfigError::new(server, format!("found another scheme; allowed: {}", allowed(server))));
-            }
-        }
         let [user, password, token] = ["MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"]
             .map(|name| self.text(name));
         let credentials = match (user?, password?, token?) {
@@ -548,7 +631,7 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
             }
         };
         let cache = self.cache()?;
-        Ok(Source::Registry(Registry { uri, server: address.to_owned(), credentials, cache }))
+        Ok(Source::Registry(Registry { uri, server: address, credentials, cache }))
     }
 
     fn cache(&self) -> Result<PathBuf, ConfigError> {
@@ -624,6 +707,29 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
         }
     }
 
+    /// An address on the web, without a name and a password.
+    pub(crate) fn address(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let address = text.trim();
+        // None is shown: it may hold a password.
+        match address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")) {
+            Some(rest) if rest.split('/').next().is_some_and(|host| !host.is_empty() && !host.contains('@')) => {
+                Ok(Some(address.to_owned()))
+            }
+            Some(_) => Err(refused(name, "an address with a name in it, or without a host")),
+            None => Err(refused(name, "another scheme")),
+        }
+    }
+
+    /// One of these words, in capitals or not.
+    pub(crate) fn choice<T: Clone>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        match choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text.trim())) {
+            Some((_, choice)) => Ok(Some(choice.clone())),
+            None => Err(refused(name, &format!("{text:?}"))),
+        }
+    }
+
     /// Parts between commas.
     fn list<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(Vec::new()) };
@@ -635,14 +741,14 @@ impl<F: Fn(&str) -> Option<OsString>> Lookup<F> {
             .collect()
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         (self.0)(name)
             .map(OsString::into_string)
             .transpose()
             .map_err(|_| ConfigError::new(name, format!("found bytes that are not UTF-8; allowed: {}", allowed(name))))
     }
 
-    fn parse<T: FromStr>(&self, name: &str, fits: impl Fn(&T) -> bool) -> Result<Option<T>, ConfigError> {
+    pub(crate) fn parse<T: FromStr>(&self, name: &str, fits: impl Fn(&T) -> bool) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match text.trim().parse() {
             Ok(value) if fits(&value) => Ok(Some(value)),
@@ -657,6 +763,11 @@ fn named_model(part: &str) -> Option<(String, String)> {
     let (name, path) = (name.trim(), path.trim());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (!name.is_empty() && name.bytes().all(fits) && !path.is_empty()).then(|| (name.to_owned(), path.to_owned()))
+}
+
+/// A value of this variable that cannot be used.
+pub(crate) fn refused(name: &str, found: &str) -> ConfigError {
+    ConfigError::new(name, format!("found {found}; allowed: {}", allowed(name)))
 }
 
 fn allowed(name: &str) -> &'static str {

@@ -41,6 +41,7 @@ mod rows_json;
 mod session;
 pub mod settings;
 mod shadow;
+pub mod spans;
 pub mod start;
 mod stopping;
 pub mod tls;
@@ -54,6 +55,7 @@ use rocket::{Build, Rocket};
 pub use config::{Config, ConfigError};
 pub use models::Models;
 pub use settings::Settings;
+use spans::Spans;
 
 /// The server, ready to launch, around models that are loaded already: see [`Config::load_models`].
 ///
@@ -61,10 +63,12 @@ pub use settings::Settings;
 #[must_use]
 pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
     config.tls.iter().for_each(tls::Tls::warn_if_open_to_all);
+    let spans = config.traces.as_ref().and_then(Spans::start);
     rocket::custom(Figment::from(config.rocket()))
         .manage(models)
+        .attach(spans::stage(spans.clone()))
         .attach(client::stage(config.trusted_proxies.clone(), config.tls.is_some()))
-        .attach(traffic::stage())
+        .attach(traffic::stage(spans))
         .attach(metrics::stage())
         .attach(shadow::stage())
         .attach(stopping::stage())

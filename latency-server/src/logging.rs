@@ -18,6 +18,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::rfc3339::rfc3339;
+use crate::spans::Parent;
 
 /// The target of lines about who changed what: they are logged whatever the level.
 pub const AUDIT: &str = "audit";
@@ -231,7 +232,14 @@ fn fields(record: &Record<'_>) -> Vec<(String, Value)> {
 /// the request that it belongs to.
 static REQUESTS: LazyLock<[Mutex<Requests>; 16]> = LazyLock::new(Default::default);
 
-type Requests = HashMap<task::Id, Arc<str>>;
+type Requests = HashMap<task::Id, Current>;
+
+/// A request that is worked on.
+#[derive(Clone)]
+struct Current {
+    id: Arc<str>,
+    span: Option<Parent>,
+}
 
 fn requests(task: task::Id) -> MutexGuard<'static, Requests> {
     let mut hasher = DefaultHasher::new();
@@ -239,9 +247,18 @@ fn requests(task: task::Id) -> MutexGuard<'static, Requests> {
     REQUESTS[hasher.finish() as usize % REQUESTS.len()].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The id of the request that this task works on.
+/// What is known of the request that this task works on.
+fn current<T>(of: impl FnOnce(&Current) -> T) -> Option<T> {
+    task::try_id().and_then(|task| requests(task).get(&task).map(of))
+}
+
 fn current_request() -> Option<Arc<str>> {
-    task::try_id().and_then(|task| requests(task).get(&task).cloned())
+    current(|current| Arc::clone(&current.id))
+}
+
+/// The span of the request that this task works on, if it has one.
+pub(crate) fn current_span() -> Option<Parent> {
+    current(|current| current.span.clone()).flatten()
 }
 
 /// While this value lives, lines that the current task logs name this request.
@@ -249,10 +266,14 @@ pub struct InRequest(Option<task::Id>);
 
 /// The current task works on this request.
 #[must_use]
-pub fn in_request(id: Arc<str>) -> InRequest {
+pub fn in_request(id: Arc<str>, span: Option<Parent>) -> InRequest {
+    begin(Current { id, span })
+}
+
+fn begin(current: Current) -> InRequest {
     let task = task::try_id();
     if let Some(task) = task {
-        requests(task).insert(task, id);
+        requests(task).insert(task, current);
     }
     InRequest(task)
 }
@@ -267,9 +288,9 @@ impl Drop for InRequest {
 
 /// As tokio's: work that takes long, on a thread for such. Its lines name the request too.
 pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    let request = current_request();
+    let request = current(Current::clone);
     task::spawn_blocking(move || {
-        let _in_request = request.map(in_request);
+        let _in_request = request.map(begin);
         work()
     })
 }
@@ -318,7 +339,7 @@ mod tests {
     fn tasks_know_their_requests() {
         let runtime = Runtime::new().unwrap();
         let of = |id: &'static str| async move {
-            let _in_request = in_request(id.into());
+            let _in_request = in_request(id.into(), None);
             task::yield_now().await;
             let below = spawn_blocking(current_request).await.unwrap();
             (current_request(), below)

@@ -18,6 +18,7 @@ use crate::models::Model;
 use crate::query::{Query, refused};
 use crate::rows_json::{RowsJson, append, room, warnings_of};
 use crate::shadow::Shadow;
+use crate::spans;
 use crate::traffic::ManyRows;
 
 /// The most rows in one request.
@@ -151,6 +152,7 @@ fn predict_many(model: &Model, shadow: &Shadow, options: &Options, text: &str) -
     if found > MAX_ROWS {
         return Err(too_many_rows(&found.to_string()));
     }
+    let _span = spans::of_rows(&model.0, texts.len());
     let mut answers = Answers {
         out: room(texts.len()),
         rows: 0,

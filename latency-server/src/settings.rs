@@ -13,8 +13,15 @@ use rocket::figment::value::Value;
 use crate::config::{Config, ConfigError, VARIABLES};
 use crate::observations::Place;
 
-/// Another name under which a variable is known.
-const ALIASES: &[(&str, &str)] = &[("SECRET_KEY", "ROCKET_SECRET_KEY")];
+/// Variables that are known under more names than their own: all of them, in the order in which they count.
+const NAMES: &[(&str, [&str; 2])] = &[
+    ("SECRET_KEY", ["SECRET_KEY", "ROCKET_SECRET_KEY"]),
+    // The standard has them once for all that is exported, and once for traces alone.
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]),
+    ("OTEL_EXPORTER_OTLP_HEADERS", ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"]),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]),
+];
 
 /// What is shown of a secret.
 const NOT_SHOWN: &str = "set, and not shown";
@@ -80,7 +87,7 @@ pub fn key(variable: &str) -> String {
 /// Whether a value is never to be shown. What a `_FILE` or `_PATH` names is a secret, where it lies is none.
 #[must_use]
 pub fn is_secret(variable: &str) -> bool {
-    ["SECRET", "PASSWORD", "TRACKING_TOKEN"].iter().any(|word| variable.contains(word))
+    ["SECRET", "PASSWORD", "TRACKING_TOKEN", "OTLP_HEADERS"].iter().any(|word| variable.contains(word))
         && !["_FILE", "_PATH"].iter().any(|end| variable.ends_with(end))
 }
 
@@ -130,11 +137,11 @@ impl Settings {
     }
 
     fn set_variables(&mut self, mut given: BTreeMap<String, OsString>, origin: &Origin) {
-        let aliases = |name| ALIASES.iter().filter(move |(variable, _)| *variable == name).map(|(_, alias)| *alias);
         for variable in VARIABLES {
-            for name in [variable.name].into_iter().chain(aliases(variable.name)) {
-                if let Some(value) = given.remove(name) {
-                    self.set(variable.name, value, origin, name.to_owned());
+            let names = NAMES.iter().find(|(name, _)| *name == variable.name);
+            for name in names.map_or(std::slice::from_ref(&variable.name), |(_, names)| names) {
+                if let Some(value) = given.remove(*name) {
+                    self.set(variable.name, value, origin, (*name).to_owned());
                 }
             }
         }

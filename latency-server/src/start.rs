@@ -16,6 +16,7 @@ use crate::config::{self, Config, Variable};
 use crate::models::Models;
 use crate::observations;
 use crate::settings::{self, Origin, Settings};
+use crate::spans::Spans;
 use crate::tokens::{self, Scopes};
 use crate::{health_check, logging, stopping};
 
@@ -152,8 +153,10 @@ fn serve(flags: Flags) -> Result<(), Stop> {
             let _ = writeln!(io::stdout(), "{greeting}");
         })
     }));
+    let mut spans = None;
     let served = runtime.block_on(async {
         let rocket = rocket.ignite().await?;
+        spans = rocket.state::<Spans>().cloned();
         match stopping::watch(&rocket, hangups, config.drain) {
             Ok(()) => rocket.launch().await.map(Ok),
             Err(error) => Ok(Err(error)),
@@ -161,6 +164,9 @@ fn serve(flags: Flags) -> Result<(), Stop> {
     });
     // Rocket has given requests their time to finish; a large batch that still runs has no one to answer.
     runtime.shutdown_background();
+    if let Some(spans) = spans {
+        spans.stop();
+    }
     match served {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(no_signals(error)),

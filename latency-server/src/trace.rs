@@ -24,16 +24,29 @@ fn is_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
 }
 
-/// The trace id of a `traceparent`, if that is what <https://www.w3.org/TR/trace-context/> allows.
-pub fn trace_id(traceparent: &str) -> Option<&str> {
-    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let mut parts = traceparent.split('-');
-    let mut part = |length: usize| parts.next().filter(|part| part.len() == length && is_hex(part));
-    let (version, trace, parent, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-    let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    // Later versions may add parts.
-    let fits = version != "ff" && (version != "00" || parts.next().is_none());
-    (fits && !is_zero(trace) && !is_zero(parent)).then_some(trace)
+/// What a `traceparent` says, in hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent<'a> {
+    /// The trace that a request belongs to.
+    pub trace_id: &'a str,
+    /// The span in it that sent the request.
+    pub span_id: &'a str,
+    /// The last bit says whether the trace is sampled.
+    pub flags: &'a str,
+}
+
+impl<'a> Parent<'a> {
+    /// Reads a `traceparent`, if that is what <https://www.w3.org/TR/trace-context/> allows.
+    pub fn read(traceparent: &'a str) -> Option<Self> {
+        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let mut parts = traceparent.split('-');
+        let mut part = |length: usize| parts.next().filter(|part| part.len() == length && is_hex(part));
+        let (version, trace_id, span_id, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+        // Later versions may add parts.
+        let fits = version != "ff" && (version != "00" || parts.next().is_none());
+        (fits && !is_zero(trace_id) && !is_zero(span_id)).then_some(Self { trace_id, span_id, flags })
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +69,7 @@ mod tests {
     #[test]
     fn traceparents() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let expected = |good: bool| good.then_some((trace, "00f067aa0ba902b7"));
         for (text, good) in [
             (format!("00-{trace}-00f067aa0ba902b7-01"), true),
             (format!("00-{trace}-00f067aa0ba902b7-00"), true),
@@ -72,7 +86,8 @@ mod tests {
             (format!("00-{trace}-00f067aa0ba902b7-é"), false),
             (String::new(), false),
         ] {
-            assert_eq!(trace_id(&text), good.then_some(trace), "{text}");
+            let found = Parent::read(&text);
+            assert_eq!(found.map(|parent| (parent.trace_id, parent.span_id)), expected(good), "{text}");
         }
     }
 }

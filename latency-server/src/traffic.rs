@@ -8,11 +8,13 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::Span as _;
+use opentelemetry_sdk::trace::Span;
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Method, Status};
 use rocket::outcome::Outcome;
@@ -23,7 +25,8 @@ use rocket::{Data, Request, Response, async_trait};
 
 use crate::logging::{self, ACCESS};
 use crate::metrics::{InFlight, Metrics, UNMATCHED};
-use crate::trace;
+use crate::spans::{self, Answered, Spans};
+use crate::trace::{self, Parent};
 
 const ID: &str = "X-Request-Id";
 
@@ -31,11 +34,13 @@ const ID: &str = "X-Request-Id";
 const MAX_PIECE: usize = 256 * 1024;
 
 /// Attaches the bookkeeping. It comes before all others, so that it knows of every request and sees every answer.
-pub fn stage() -> impl Fairing {
-    Traffic
+pub fn stage(spans: Option<Spans>) -> impl Fairing {
+    Traffic { spans }
 }
 
-struct Traffic;
+struct Traffic {
+    spans: Option<Spans>,
+}
 
 /// A request that is worked on.
 struct Exchange {
@@ -44,6 +49,8 @@ struct Exchange {
     method: Method,
     id: Arc<str>,
     trace: Option<String>,
+    /// Taken when the answer is there.
+    span: Option<Mutex<Option<Box<Span>>>>,
     array: AtomicBool,
     _logged: logging::InRequest,
     _in_flight: Option<InFlight>,
@@ -80,6 +87,7 @@ struct Record {
     status: u16,
     client: Option<IpAddr>,
     trace: Option<String>,
+    span: Option<Box<Span>>,
 }
 
 #[async_trait]
@@ -91,16 +99,19 @@ impl Fairing for Traffic {
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         let id: Arc<str> = trace::request_id(request.headers().get_one(ID)).into();
         let mut parents = request.headers().get("traceparent");
-        let trace = match (parents.next(), parents.next()) {
-            (Some(parent), None) => trace::trace_id(parent).map(str::to_owned),
+        let parent = match (parents.next(), parents.next()) {
+            (Some(parent), None) => Parent::read(parent),
             _ => None,
         };
+        let span = self.spans.as_ref().and_then(|spans| spans.of_request(request, parent));
+        let within = self.spans.as_ref().zip(span.as_ref()).map(|(spans, span)| spans.parent(span));
         let exchange = Exchange {
             started: Instant::now(),
             method: request.method(),
-            _logged: logging::in_request(Arc::clone(&id)),
+            _logged: logging::in_request(Arc::clone(&id), within),
             id,
-            trace,
+            trace: parent.map(|parent| parent.trace_id.to_owned()),
+            span: span.map(|span| Mutex::new(Some(span))),
             array: AtomicBool::new(false),
             _in_flight: Metrics::of(request).map(|metrics| metrics.begin()),
         };
@@ -111,7 +122,9 @@ impl Fairing for Traffic {
         let Some(exchange) = request.local_cache(|| None::<Exchange>) else { return };
         response.set_header(Header::new(ID, exchange.id.to_string()));
         let metrics = Metrics::of(request).cloned();
-        let record = Record {
+        let span = exchange.span.as_ref();
+        let span = span.and_then(|span| span.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut record = Record {
             array: exchange.array.load(Ordering::Relaxed),
             method: exchange.method.as_str(),
             route: request.route().map_or(Cow::Borrowed(UNMATCHED), |route| Cow::Owned(route.uri.path().to_owned())),
@@ -123,7 +136,17 @@ impl Fairing for Traffic {
             status: response.status().code,
             client: request.remote().map(|remote| remote.ip()),
             trace: exchange.trace.clone(),
+            span,
         };
+        if let Some(span) = &mut record.span {
+            let answered = Answered {
+                method: Some(record.method),
+                route: request.route().map(|route| route.uri.path()),
+                status: record.status,
+                id: Some(&exchange.id),
+            };
+            spans::describe(span, request, &answered);
+        }
         let size = response.body_mut().size().await;
         if let Some(size) = size {
             // In one piece; with a byte more, so that its end is seen without room for another piece.
@@ -145,7 +168,11 @@ impl Fairing for Traffic {
 /// Counts a request that is so broken that fairings do not get to see it: Rocket goes straight to the catcher.
 pub fn salvaged(status: Status, request: &Request<'_>) {
     if request.local_cache(|| None::<Exchange>).is_none() {
-        let record = Record {
+        let mut span = request.rocket().state().and_then(Spans::of_broken_request);
+        if let Some(span) = &mut span {
+            spans::describe(span, request, &Answered { method: None, route: None, status: status.code, id: None });
+        }
+        let mut record = Record {
             array: false,
             method: "other",
             route: UNMATCHED.into(),
@@ -153,16 +180,20 @@ pub fn salvaged(status: Status, request: &Request<'_>) {
             status: status.code,
             client: request.remote().map(|remote| remote.ip()),
             trace: None,
+            span,
         };
         record.write(Metrics::of(request).map(|metrics| &**metrics), Duration::ZERO);
     }
 }
 
 impl Record {
-    fn write(&self, metrics: Option<&Metrics>, took: Duration) {
+    fn write(&mut self, metrics: Option<&Metrics>, took: Duration) {
         if let Some(metrics) = metrics {
             metrics.answered(&self.route, self.array, self.method, self.status, took);
         }
+        // It ends with its line.
+        let span = self.span.take();
+        let context = span.as_ref().map(|span| span.span_context());
         log::info!(
             target: ACCESS,
             method = self.method,
@@ -171,7 +202,8 @@ impl Record {
             status = self.status,
             seconds = took.as_secs_f64(),
             client = self.client.map(|client| client.to_string()).as_deref(),
-            trace_id = self.trace.as_deref();
+            trace_id = context.map(|context| context.trace_id().to_string()).as_deref().or(self.trace.as_deref()),
+            span_id = context.map(|context| context.span_id().to_string()).as_deref();
             "{} {} {}", self.method, self.route, self.status
         );
     }
@@ -230,7 +262,7 @@ mod tests {
     #[test]
     fn a_streamed_answer_ends_with_its_stream() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let rocket = rocket::build().manage(Arc::clone(&metrics)).attach(stage()).mount("/", routes![stream]);
+        let rocket = rocket::build().manage(Arc::clone(&metrics)).attach(stage(None)).mount("/", routes![stream]);
         let client = Client::untracked(rocket).unwrap();
         let response = client.get("/stream").dispatch();
         assert_eq!((metrics.in_flight(), metrics.answers("/stream").0), (1, 0));

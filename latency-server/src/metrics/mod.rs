@@ -20,6 +20,7 @@ use rocket::{Request, routes};
 use crate::errors::OWN_CODES;
 use crate::models::{Models, Slot};
 use crate::observations;
+use crate::spans::{self, Spans};
 
 pub use seen::{Question, Rows, Seen};
 pub use summary::RouteSummary;
@@ -94,6 +95,7 @@ pub struct Metrics {
     shadow_rows: IntCounterVec,
     shadow_differences: HistogramVec,
     relative_errors: HistogramVec,
+    spans: IntCounterVec,
 }
 
 /// Attaches the metrics and their route. The models are managed already.
@@ -109,6 +111,9 @@ pub fn stage() -> AdHoc {
         };
         if let Some(models) = rocket.state::<Models>() {
             models.slots().for_each(|slot| metrics.watch(slot));
+        }
+        if let Some(spans) = rocket.state::<Spans>() {
+            spans.count_in(metrics.spans.clone());
         }
         // When all routes are there.
         let first = AdHoc::on_liftoff("metrics of routes", |rocket| {
@@ -217,6 +222,11 @@ impl Metrics {
                 &[],
                 &RELATIVE_ERRORS,
             )?,
+            spans: counters(
+                "latency_spans_total",
+                "Spans of traces: exported, failed since the collector did not take them, or dropped since too many waited.",
+                &["result"],
+            )?,
             registry: registry.clone(),
         };
         metrics.begin_series();
@@ -230,6 +240,9 @@ impl Metrics {
         self.shadow_differences.with_label_values::<&str>(&[]);
         for result in ["compared", "failed", "left_out"] {
             self.shadow_rows.with_label_values(&[result]);
+        }
+        for fate in spans::FATES {
+            self.spans.with_label_values(&[fate]);
         }
         for code in codes() {
             self.errors.with_label_values(&[code]);

@@ -19,6 +19,7 @@ use rocket::request::{self, FromRequest};
 
 use crate::errors::Failure;
 use crate::metrics::Seen;
+use crate::spans::Spans;
 
 pub use follow::{InRegistry, stage};
 pub use reload::{Counts, Reload, ReloadError, Result as ReloadResult, UnloadError, Unloaded};
@@ -43,6 +44,7 @@ pub struct Slot {
     history: reload::History,
     followed: follow::Followed,
     seen: Arc<OnceLock<Seen>>,
+    spans: OnceLock<Spans>,
 }
 
 /// What a slot has at the moment.
@@ -145,7 +147,16 @@ impl Slot {
         let served = Served { predictor, since: SystemTime::now(), version, seen: Arc::clone(&seen) };
         let current = ArcSwap::from_pointee(Current::Answers(Arc::new(served)));
         let followed = follow::Followed::default();
-        Self { name, source, loading, current, history: reload::History::default(), followed, seen }
+        Self {
+            name,
+            source,
+            loading,
+            current,
+            history: reload::History::default(),
+            followed,
+            seen,
+            spans: OnceLock::new(),
+        }
     }
 
     /// Its name.
@@ -203,6 +214,11 @@ impl Slot {
     /// Counts what it answers there, whichever model that is. The first one stays.
     pub(crate) fn observe_by(&self, seen: Seen) {
         let _ = self.seen.set(seen);
+    }
+
+    /// Traces how it is loaded again. The first one stays.
+    pub(crate) fn trace_by(&self, spans: Spans) {
+        let _ = self.spans.set(spans);
     }
 }
 

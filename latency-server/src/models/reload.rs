@@ -12,6 +12,7 @@ use super::source::{LoadError, Options};
 use super::{Current, Loaded, Served, Slot};
 use crate::logging::AUDIT;
 use crate::rfc3339::rfc3339;
+use crate::spans::{self, Spans};
 
 /// How an attempt to load a model again ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,6 +26,19 @@ pub enum Result {
     Loaded,
     /// The old model goes on, or the model stays unloaded.
     Failed,
+}
+
+impl Result {
+    /// As it is called everywhere.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Swapped => "swapped",
+            Self::Unchanged => "unchanged",
+            Self::Loaded => "loaded",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// An attempt to load a model again.
@@ -112,6 +126,7 @@ impl Slot {
     }
 
     fn load(&self, by: &str) -> std::result::Result<Reload, ReloadError> {
+        let span = self.spans.get().and_then(Spans::of_reload);
         let before = self.served();
         let from = before.as_deref().map(|served| served.predictor.model_info());
         // The check by its golden rows, which are predicted as requests will be, is its warm-up.
@@ -129,6 +144,9 @@ impl Slot {
         };
         let reload = Reload { at: rfc3339(SystemTime::now()), by: by.to_owned(), result, from: version, to, error };
         self.history.note(&reload);
+        if let Some(mut span) = span {
+            spans::describe_reload(&mut span, self.name(), &reload);
+        }
         let (name, source) = (self.name(), self.source());
         let (from, to) = (reload.from.as_deref().unwrap_or_default(), reload.to.as_deref().unwrap_or_default());
         match (loaded, before) {

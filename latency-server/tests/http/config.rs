@@ -415,7 +415,9 @@ fn the_documents_list_every_variable() {
     let rows: Vec<_> = guide
         .lines()
         .filter(|line| {
-            ["LATENCY_", "MLFLOW_", "SECRET_", "ROCKET_"].iter().any(|start| line.starts_with(&format!("| `{start}")))
+            ["LATENCY_", "MLFLOW_", "SECRET_", "ROCKET_", "OTEL_"]
+                .iter()
+                .any(|start| line.starts_with(&format!("| `{start}")))
         })
         .collect();
     let expected: Vec<_> = VARIABLES

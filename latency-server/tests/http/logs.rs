@@ -4,7 +4,7 @@ use crate::common::Connection;
 use crate::common::program::{KEY, Program, run};
 use serde_json::{Value, json};
 
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn header<'a>(answer: &'a crate::common::Answer, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())

@@ -31,3 +31,5 @@ mod stopping;
 mod tables;
 mod tls;
 mod tokens;
+#[cfg(unix)]
+mod traces;

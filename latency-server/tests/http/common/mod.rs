@@ -1,5 +1,7 @@
 //! What the tests of the server share: one loaded model, a client, and a server on a real socket.
 
+#[cfg(unix)]
+pub mod collector;
 pub mod program;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

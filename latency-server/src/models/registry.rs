@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::http::StatusCode;
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// The tag of a version with the SHA-256 of its file: `latency mlflow register` sets it.
 const SHA256_TAG: &str = "latency.sha256";
@@ -355,6 +356,8 @@ impl Registry {
             .timeout_connect(Some(SILENCE))
             .timeout_recv_response(Some(SILENCE))
             .timeout_global(Some(LONGEST))
+            // What the system trusts, and not what was compiled in.
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build()
             .into();
         let mut request = agent.get(address).query_pairs(query.iter().copied());

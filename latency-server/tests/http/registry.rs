@@ -2,8 +2,10 @@
 //! `make registry` does the same with `MLflow` itself; this is as much of its REST API as the server speaks.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,12 @@ use rocket::fairing::AdHoc;
 use rocket::http::{ContentType, Status};
 use rocket::tokio::runtime::Runtime;
 use rocket::{State, get, routes};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::common::{Server, TokenFile, config, models, write_variant};
+use crate::tls::Authority;
 use latency_server::Config;
 
 /// What the registry holds.
@@ -301,4 +305,37 @@ fn without_a_registry_and_a_cache_the_bundled_model_answers() {
     let error = source.load(Options::default()).unwrap_err();
     assert_eq!(error.code(), "REGISTRY_UNREACHABLE");
     assert!(!format!("{source:?}{error}").contains("password"), "{source:?} {error}");
+}
+
+#[test]
+fn a_registry_is_trusted_as_the_system_trusts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let tls = authority.server();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&tls)).unwrap(), stream.unwrap());
+            // Those that do not trust it hang up.
+            if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+                let _ =
+                    stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            }
+        }
+    });
+    for (trusted, words) in [(&authority, "418"), (&other, "ertificate")] {
+        let authorities = folder.path().join("authorities.pem");
+        std::fs::write(&authorities, trusted.0.pem()).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_latency-server"))
+            .current_dir(folder.path())
+            .env_clear()
+            .env("LATENCY_MODEL", "models:/latency@champion")
+            .env("MLFLOW_TRACKING_URI", &address)
+            .env("SSL_CERT_FILE", authorities)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(words), "{said}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::common::{Server, TokenFile};
 use latency_server::Config;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 
 pub struct Authority(pub CertifiedIssuer<'static, KeyPair>);
 
@@ -25,6 +25,15 @@ impl Authority {
     pub fn sign(&self, name: &str) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         (CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap(), key)
+    }
+
+    /// The TLS of a server `localhost`.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let (certificate, key) = self.sign("localhost");
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap())
     }
 }
 

@@ -1,13 +1,10 @@
 //! Traces: which spans there are, what they say, that the collector gets them at the end too, and that nobody waits for it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 use crate::common::collector::{Collector, Post, attributes};
@@ -150,12 +147,7 @@ fn a_broken_request_has_a_span_too_and_long_texts_are_cut() {
 fn a_collector_is_trusted_as_the_system_trusts() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
-    let (certificate, key) = authority.sign("localhost");
-    let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let collector = Collector::over_tls(Arc::new(config));
+    let collector = Collector::over_tls(authority.server());
     let endpoint = format!("https://localhost:{}", collector.address.port());
     let (good, bad) = (folder.path().join("good.pem"), folder.path().join("bad.pem"));
     std::fs::write(&good, authority.0.pem()).unwrap();

@@ -18,6 +18,9 @@ use crate::predict::{MAX_ROWS, too_many_rows};
 /// How many rows are answered at once.
 const ROWS_AT_ONCE: usize = 2_048;
 
+/// What a file of Arrow begins with.
+const MARK_OF_FILES: &[u8] = b"ARROW1";
+
 /// What stands before a message's length since version 5 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
@@ -94,7 +97,7 @@ impl RecordBatches {
     fn read(&mut self, part: Vec<u8>) -> Result<Part, Failure> {
         match self.part {
             Part::Length if part == CONTINUATION => Ok(Part::Length),
-            Part::Length if part == *b"ARRO" => Err(invalid_arrow("found a file of Arrow; write a stream")),
+            Part::Length if MARK_OF_FILES.starts_with(&part) => Err(invalid_arrow("found a file of Arrow; write a stream")),
             Part::Length => {
                 let length = part.try_into().map_or(0, u32::from_le_bytes) as usize;
                 if length > MAX_MESSAGE_BYTES {

@@ -97,7 +97,9 @@ impl RecordBatches {
     fn read(&mut self, part: Vec<u8>) -> Result<Part, Failure> {
         match self.part {
             Part::Length if part == CONTINUATION => Ok(Part::Length),
-            Part::Length if MARK_OF_FILES.starts_with(&part) => Err(invalid_arrow("found a file of Arrow; write a stream")),
+            Part::Length if MARK_OF_FILES.starts_with(&part) => {
+                Err(invalid_arrow("found a file of Arrow; write a stream"))
+            }
             Part::Length => {
                 let length = part.try_into().map_or(0, u32::from_le_bytes) as usize;
                 if length > MAX_MESSAGE_BYTES {

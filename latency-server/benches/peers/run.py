@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,12 +22,14 @@ from pathlib import Path
 from statistics import median
 
 from load import Generator, Load, steady
-from servers import BATCH, ENGINES, Server, all_servers, ask, free_port, nginx, running
+from servers import BATCH, ENGINES, Server, all_servers, ask, free_port, nginx, on_cores_of_their_own, running
 
 TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
 LARGE, TIMES_CAPACITY = 1000, 10
 MANY_CONNECTIONS = 500
 PROBE_SECONDS = 0.05
+
+Asked = tuple[Server, subprocess.Popen[bytes]]
 
 
 def main() -> None:
@@ -37,20 +40,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         servers = all_servers(folder, program, more[0] if more else None)
-        pids = [stack.enter_context(running(server, folder)).pid for server in servers]
+        processes = [stack.enter_context(running(server, folder)) for server in servers]
         for rows in (1, BATCH):
             for turn in range(TURNS):
                 for server in servers:
                     load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
                     found.setdefault((server.name, rows), []).append(load)
         compare(found)
-        floor = nginx(folder, free_port())
-        if floor:
-            stack.enter_context(running(floor, folder))
-        for server, pid in zip(servers[: len(ENGINES)], pids, strict=False):
+        nothing = nginx(folder, free_port())
+        floor = [(nothing, stack.enter_context(running(nothing, folder)))] if nothing else []
+        for server, process in zip(servers[: len(ENGINES)], processes, strict=False):
             print(f"{server.name}:\n")
-            at_half(server, floor, folder, median(load.rate for load in found[server.name, 1]))
-            overload(generator, server, folder, pid)
+            at_half(generator, [(server, process), *floor], folder)
+            overload(generator, server, folder, process.pid)
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -69,14 +71,19 @@ def closed_loop(generator: Generator, server: Server, body: Path, warm: bool) ->
     return load
 
 
-def at_half(server: Server, floor: Server | None, folder: Path, capacity: float) -> None:
-    """Single requests at half of what 16 connections got, and the same of a server that does nothing, in turns."""
-    for asked in [asked for _ in range(TURNS) for asked in (server, floor) if asked]:
-        load = steady(asked.url(), body_of(server, folder, 1), capacity / 2, FIXED_SECONDS)
-        print(
-            f"- One row at a fixed rate, {load.rate / capacity:.2f} of the capacity, to {asked.name}: p50 "
-            f"{load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms after it was due; answered with 200: {load.answered:.2%}"
-        )
+def at_half(generator: Generator, asked: list[Asked], folder: Path) -> None:
+    """Single requests at half of what 16 connections get, and the same of a server that does nothing, in turns."""
+    server, _ = asked[0]
+    with on_cores_of_their_own([process for _, process in asked]) as where:
+        body = body_of(server, folder, 1)
+        capacity = median(closed_loop(generator, server, body, warm=True).rate for _ in range(TURNS))
+        print(f"- {where}: {capacity:,.0f} single requests per second")
+        for other, _ in asked * TURNS:
+            load = steady(other.url(), body, capacity / 2, FIXED_SECONDS)
+            print(
+                f"- One row at a fixed rate there, {load.rate / capacity:.2f} of that, to {other.name}: p50 "
+                f"{load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms after it was due; with 200: {load.answered:.2%}"
+            )
 
 
 def overload(generator: Generator, server: Server, folder: Path, pid: int) -> None:

@@ -232,6 +232,16 @@ fn a_body_that_is_too_large_is_refused() {
     assert_eq!((answer.status, answer.text().lines().count()), (200, 200_000 / good.len()));
 }
 
+#[test]
+fn an_error_that_ends_a_live_table_has_a_cell_for_each_column() {
+    let server = Server::start(Config { max_body_bytes: 200_000, ..config() });
+    let csv = format!("src,dst\n{}", "London,Tokyo\n".repeat(20_000));
+    let answer = server.connect().stream("/predict/batch?live=true", "text/csv", csv.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(answer.text().as_bytes());
+    let records: Vec<_> = reader.records().map(|record| record.expect("as many cells as columns")).collect();
+    assert_eq!((answer.status, &records[0][8], &records[records.len() - 1][8]), (200, "code", "BODY_TOO_LARGE"));
+}
+
 /// Most clients send everything before they read anything.
 #[test]
 fn a_client_that_reads_only_after_it_has_sent_gets_its_answers() {

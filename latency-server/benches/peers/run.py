@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,14 +21,12 @@ from pathlib import Path
 from statistics import median
 
 from load import Generator, Load, steady
-from servers import BATCH, ENGINES, Server, all_servers, ask, free_port, nginx, on_cores_of_their_own, running
+from servers import BATCH, ENGINES, Server, all_servers, ask, on_cores_of_their_own, running
 
 TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
 LARGE, TIMES_CAPACITY = 1000, 10
 MANY_CONNECTIONS = 500
 PROBE_SECONDS = 0.05
-
-Asked = tuple[Server, subprocess.Popen[bytes]]
 
 
 def main() -> None:
@@ -40,19 +37,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         servers = all_servers(folder, program, more[0] if more else None)
-        processes = [stack.enter_context(running(server, folder)) for server in servers]
+        pids = [stack.enter_context(running(server, folder)).pid for server in servers]
         for rows in (1, BATCH):
             for turn in range(TURNS):
                 for server in servers:
                     load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
                     found.setdefault((server.name, rows), []).append(load)
         compare(found)
-        nothing = nginx(folder, free_port())
-        floor = [(nothing, stack.enter_context(running(nothing, folder)))] if nothing else []
-        for server, process in zip(servers[: len(ENGINES)], processes, strict=False):
+        for server, pid in zip(servers[: len(ENGINES)], pids, strict=False):
             print(f"{server.name}:\n")
-            at_half(generator, [(server, process), *floor], folder)
-            overload(generator, server, folder, process.pid)
+            at_half(generator, server, folder)
+            overload(generator, server, folder, pid)
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -71,14 +66,14 @@ def closed_loop(generator: Generator, server: Server, body: Path, warm: bool) ->
     return load
 
 
-def at_half(generator: Generator, asked: list[Asked], folder: Path) -> None:
+def at_half(generator: Generator, server: Server, folder: Path) -> None:
     """Single requests at half of what 16 connections get, and the same of a server that does nothing, in turns."""
-    server, _ = asked[0]
-    with on_cores_of_their_own([process for _, process in asked]) as where:
+    with on_cores_of_their_own(server, folder) as (where, asked):
+        server = asked[0]
         body = body_of(server, folder, 1)
         capacity = median(closed_loop(generator, server, body, warm=True).rate for _ in range(TURNS))
         print(f"- {where}: {capacity:,.0f} single requests per second")
-        for other, _ in asked * TURNS:
+        for other in asked * TURNS:
             load = steady(other.url(), body, capacity / 2, FIXED_SECONDS)
             print(
                 f"- One row at a fixed rate there, {load.rate / capacity:.2f} of that, to {other.name}: p50 "

@@ -13,8 +13,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -224,30 +224,22 @@ def running(server: Server, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def on_cores_of_their_own(processes: list[subprocess.Popen[bytes]]) -> Iterator[str]:
-    """Half of the cores for these, the others for what this program starts, so that neither takes the other's time."""
+def on_cores_of_their_own(ours: Server, folder: Path) -> Iterator[tuple[str, list[Server]]]:
+    """Starts one more of ours, and nginx, on half of the cores; what this program starts then has the others, so that
+    neither takes the other's time."""
     cores = sorted(os.sched_getaffinity(0))
-    theirs, rest = cores[: len(cores) // 2], cores[len(cores) // 2 :]
-    if not theirs:
-        yield "on the only core, with the generator"
-        return
-    for process in processes:
-        keep_on(process, theirs)
-    os.sched_setaffinity(0, rest)
-    try:
-        yield f"on {len(theirs)} of {len(cores)} cores, the generator on the others"
-    finally:
-        os.sched_setaffinity(0, cores)
-        for process in processes:
-            keep_on(process, cores)
-
-
-def keep_on(process: subprocess.Popen[bytes], cores: list[int]) -> None:
-    """All threads of a process, and of those that it started: they are a session of their own."""
-    for task in Path("/proc").glob("[0-9]*/task/[0-9]*"):
-        with suppress(OSError):
-            if os.getsid(int(task.parts[2])) == process.pid:
-                os.sched_setaffinity(int(task.name), cores)
+    theirs, rest = cores[: len(cores) // 2] or cores, cores[len(cores) // 2 :]
+    port = free_port()
+    ours = replace(ours, port=port, variables=ours.variables | {"LATENCY_PORT": str(port)})
+    started = [server for server in (ours, nginx(folder, free_port())) if server]
+    with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, cores)
+        # Inherited: a server has as many workers as cores.
+        os.sched_setaffinity(0, theirs)
+        for server in started:
+            stack.enter_context(running(server, folder))
+        os.sched_setaffinity(0, rest)
+        yield f"on {len(theirs)} of {len(cores)} cores, the generator on {len(rest)}", started
 
 
 def is_up(url: str) -> bool:

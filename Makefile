@@ -163,10 +163,10 @@ kubernetes: target/kubernetes/pinned.txt ## Check the Kubernetes manifests by th
 	PYTHONPATH="$(CURDIR)/target/kubernetes" $(BIN)/python latency-server/deploy/check
 
 .PHONY: bench
-bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, and the server's counting with a prediction
+bench: $(VENV)/.onnxruntime ## Compare latency-core with a bare ONNX Runtime session, the server's counting with a prediction, and requests with traces and without
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench overhead
 	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-core --bench engine
-	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-server --bench recording
+	LATENCY_ORT_DYLIB_PATH="$(ORT_LIBRARY)" cargo bench --locked -p latency-server --bench recording --bench tracing
 
 # Both stay below target/: the load generator, and MLServer, which wants packages of its own. The other servers are in
 # the environment.

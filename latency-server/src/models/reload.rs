@@ -15,7 +15,7 @@ use crate::rfc3339::rfc3339;
 use crate::spans::{self, Spans};
 
 /// How an attempt to load a model again ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Result {
     /// Another model answers now.

@@ -79,25 +79,32 @@ async fn load(
     body: Result<Body, Failure>,
     models: &State<Models>,
 ) -> Result<Result<Moved, Page>, Failure> {
-    let (visitor, form) = visitor.form(own, body, |form: &OfModel| &form.csrf)?;
-    let Some(token) = visitor.token() else { return visitor.page(Some(not_admin()), models).map(Err) };
-    let slot = Arc::clone(models.asked(Some(&form.model))?);
-    match reload::reload(slot, auth::by(&token, visitor.ip)).await {
-        Ok(_) => Ok(Ok(Moved(visitor.session))),
-        Err(failure) => visitor.page(Some(failure), models).map(Err),
-    }
+    let button = async |name: &str, by| reload::reload(Arc::clone(models.asked(Some(name))?), by).await.map(drop);
+    pressed(visitor, own, body, models, button).await
 }
 
 #[post("/admin/unload", data = "<body>")]
-fn unload(
+async fn unload(
     visitor: Visitor,
     own: Result<OwnSite, Failure>,
     body: Result<Body, Failure>,
     models: &State<Models>,
 ) -> Result<Result<Moved, Page>, Failure> {
+    let button = async |name: &str, by: String| reload::unload(models, name, &by);
+    pressed(visitor, own, body, models, button).await
+}
+
+/// Does what a model's button is for, given the model's name and who asks; the page says why it was not done.
+async fn pressed(
+    visitor: Visitor,
+    own: Result<OwnSite, Failure>,
+    body: Result<Body, Failure>,
+    models: &Models,
+    button: impl AsyncFnOnce(&str, String) -> Result<(), Failure>,
+) -> Result<Result<Moved, Page>, Failure> {
     let (visitor, form) = visitor.form(own, body, |form: &OfModel| &form.csrf)?;
     let Some(token) = visitor.token() else { return visitor.page(Some(not_admin()), models).map(Err) };
-    match reload::unload(models, &form.model, &auth::by(&token, visitor.ip)) {
+    match button(&form.model, auth::by(&token, visitor.ip)).await {
         Ok(()) => Ok(Ok(Moved(visitor.session))),
         Err(failure) => visitor.page(Some(failure), models).map(Err),
     }

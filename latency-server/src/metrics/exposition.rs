@@ -161,13 +161,13 @@ impl OfSlots {
         }
         let (counts, attempt) = slot.reloads();
         let results = [
-            ("swapped", counts.swapped),
-            ("unchanged", counts.unchanged),
-            ("loaded", counts.loaded),
-            ("failed", counts.failed),
+            (ReloadResult::Swapped, counts.swapped),
+            (ReloadResult::Unchanged, counts.unchanged),
+            (ReloadResult::Loaded, counts.loaded),
+            (ReloadResult::Failed, counts.failed),
         ];
         for (result, count) in results {
-            self.reloads.with_label_values(&and(&[result])).inc_by(count);
+            self.reloads.with_label_values(&and(&[result.word()])).inc_by(count);
         }
         let failed = attempt.is_some_and(|attempt| attempt.result == ReloadResult::Failed);
         self.last.with_label_values(labels).set(i64::from(!failed));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use latency_core::Predictor;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::registry::Version;
 use super::source::{LoadError, Options};
@@ -16,7 +16,6 @@ use crate::spans::{self, Spans};
 
 /// How an attempt to load a model again ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
 pub enum Result {
     /// Another model answers now.
     Swapped,
@@ -38,6 +37,12 @@ impl Result {
             Self::Loaded => "loaded",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl Serialize for Result {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
     }
 }
 

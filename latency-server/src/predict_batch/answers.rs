@@ -2,9 +2,9 @@
 
 use latency_core::{NUMBERS, Predictor};
 
+use super::arrow_answers::ArrowAnswers;
 use super::format::Format;
 use super::intake::Chunk;
-use super::tables::Tables;
 use crate::errors::{ErrorBody, Failure};
 use crate::rows_json::{RowsJson, append, room, warnings_of};
 
@@ -15,7 +15,7 @@ const COLUMNS: [&str; 4] = ["warnings", "code", "field", "message"];
 pub enum Answers {
     Ndjson,
     Csv { numbers: &'static [&'static str] },
-    Arrow(Box<Tables>),
+    Arrow(Box<ArrowAnswers>),
 }
 
 impl Answers {
@@ -24,7 +24,7 @@ impl Answers {
         Ok(match format {
             Format::Ndjson => Self::Ndjson,
             Format::Csv => Self::Csv { numbers },
-            Format::Arrow => Self::Arrow(Box::new(Tables::new(numbers)?)),
+            Format::Arrow => Self::Arrow(Box::new(ArrowAnswers::new(numbers)?)),
         })
     }
 
@@ -36,7 +36,7 @@ impl Answers {
                 let names: Vec<_> = numbers.iter().chain(&COLUMNS).copied().collect();
                 format!("{}\n", names.join(",")).into_bytes()
             }
-            Self::Arrow(tables) => tables.written(),
+            Self::Arrow(answers) => answers.written(),
         }
     }
 
@@ -45,7 +45,7 @@ impl Answers {
         match self {
             Self::Ndjson => ndjson(chunk),
             Self::Csv { numbers } => csv(chunk, numbers.len()),
-            Self::Arrow(tables) => tables.write(chunk),
+            Self::Arrow(answers) => answers.write(chunk),
         }
     }
 
@@ -53,7 +53,7 @@ impl Answers {
     pub fn end(&mut self) -> Vec<u8> {
         match self {
             Self::Ndjson | Self::Csv { .. } => Vec::new(),
-            Self::Arrow(tables) => tables.end(),
+            Self::Arrow(answers) => answers.end(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::arrow_rows::ArrowRows;
 use super::format::Format;
 use super::lines::Lines;
-use super::record_batches::RecordBatches;
 use super::table::Table;
 use crate::body::Pieces;
 use crate::errors::Failure;
@@ -71,7 +71,7 @@ impl<'r> Intake<'r> {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
             Format::Csv => Cutter::Table(Box::default()),
-            Format::Arrow => Cutter::Batches(Box::default()),
+            Format::Arrow => Cutter::Arrow(Box::default()),
         };
         let worker = Worker { cutter, names: RowReader::new(), served, rows: 0, ended: false };
         Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }
@@ -139,7 +139,7 @@ impl<'r> Intake<'r> {
 enum Cutter {
     Lines(Lines),
     Table(Box<Table>),
-    Batches(Box<RecordBatches>),
+    Arrow(Box<ArrowRows>),
 }
 
 /// What goes through a body: it moves to another thread and back with each piece.
@@ -176,27 +176,30 @@ impl Worker {
     fn answer(&mut self, piece: Option<&[u8]>) -> Result<Chunk, Failure> {
         let predictor = &self.served.predictor;
         let first = self.rows;
+        if let Cutter::Arrow(rows) = &mut self.cutter {
+            if let Some(piece) = piece {
+                rows.take(piece)?;
+            }
+            let (predictions, errors) = rows.predict(predictor)?;
+            self.rows += predictions.len();
+            let failures = errors.into_iter().map(|error| {
+                let row = error.row().map(|row| first + row);
+                Failure { row, ..error.into() }
+            });
+            return Ok(Chunk { first, predictions, failures: failures.collect() });
+        }
+        // Those of other formats do not wait.
+        let piece = piece.unwrap_or_default();
         let mut rows = Piece { batch: predictor.row_batch(), first, failures: Vec::new() };
         match &mut self.cutter {
-            Cutter::Lines(lines) => lines.cut(piece.unwrap_or_default(), |line| {
+            Cutter::Lines(lines) => lines.cut(piece, |line| {
                 rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
             })?,
-            Cutter::Table(table) => table.cut(piece.unwrap_or_default(), predictor, |columns, record| {
+            Cutter::Table(table) => table.cut(piece, predictor, |columns, record| {
                 let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
                 rows.push(row, |failure| columns.rename(failure))
             })?,
-            Cutter::Batches(batches) => {
-                if let Some(piece) = piece {
-                    batches.take(piece)?;
-                }
-                let (predictions, errors) = batches.predict(predictor)?;
-                self.rows += predictions.len();
-                let failures = errors.into_iter().map(|error| {
-                    let row = error.row().map(|row| first + row);
-                    Failure { row, ..error.into() }
-                });
-                return Ok(Chunk { first, predictions, failures: failures.collect() });
-            }
+            Cutter::Arrow(_) => {}
         }
         self.rows += rows.batch.len();
         rows.finish()
@@ -204,19 +207,19 @@ impl Worker {
 
     /// Whether rows have come that are not answered.
     fn is_waiting(&self) -> bool {
-        matches!(&self.cutter, Cutter::Batches(batches) if batches.is_waiting())
+        matches!(&self.cutter, Cutter::Arrow(rows) if rows.is_waiting())
     }
 
     /// Whether rows come as tables that are whole, and not one by one.
     fn takes_tables(&self) -> bool {
-        matches!(self.cutter, Cutter::Batches(_))
+        matches!(self.cutter, Cutter::Arrow(_))
     }
 
     fn ignored_columns(&self) -> &[String] {
         match &self.cutter {
             Cutter::Lines(_) => &[],
             Cutter::Table(table) => table.ignored_columns(),
-            Cutter::Batches(batches) => batches.ignored_columns(),
+            Cutter::Arrow(rows) => rows.ignored_columns(),
         }
     }
 }

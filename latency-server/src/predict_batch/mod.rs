@@ -5,12 +5,12 @@
 //! as bare numbers. Clients that read while they send ask for `live=true`.
 
 mod answers;
+mod arrow_answers;
+mod arrow_rows;
 mod format;
 mod intake;
 mod lines;
-mod record_batches;
 pub mod table;
-mod tables;
 
 use latency_core::Predictor;
 use rocket::fairing::AdHoc;

@@ -1,6 +1,7 @@
 //! The server from outside: one program of tests, so that it is linked once.
 
 mod admin;
+mod arrow;
 mod bad_input;
 mod batch;
 mod common;
@@ -28,7 +29,6 @@ mod reload;
 mod shadow;
 #[cfg(unix)]
 mod stopping;
-mod tables;
 mod tls;
 mod tokens;
 #[cfg(unix)]

@@ -13,13 +13,13 @@ use crate::errors::Failure;
 use crate::rows_json::warnings_of;
 
 /// Writes record batches: the numbers, null where a row has an error, its warnings, and the error's parts.
-pub struct Tables {
+pub struct ArrowAnswers {
     schema: SchemaRef,
     numbers: usize,
     writer: StreamWriter<Vec<u8>>,
 }
 
-impl Tables {
+impl ArrowAnswers {
     pub fn new(numbers: &[&str]) -> Result<Self, Failure> {
         let numbers_of = numbers.iter().map(|name| Field::new(*name, DataType::Float32, true));
         let warnings = Field::new_list("warnings", Field::new_list_field(DataType::Struct(warning()), false), false);

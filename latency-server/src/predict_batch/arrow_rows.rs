@@ -30,7 +30,7 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 const ALLOWED: &str = "allowed: one whole stream of Arrow's IPC format, little-endian and uncompressed";
 
 /// The rows of a stream.
-pub struct RecordBatches {
+pub struct ArrowRows {
     part: Part,
     /// What has come of that part.
     begun: Vec<u8>,
@@ -57,7 +57,7 @@ enum Part {
     Nothing,
 }
 
-impl Default for RecordBatches {
+impl Default for ArrowRows {
     fn default() -> Self {
         Self {
             part: Part::Length,
@@ -71,7 +71,7 @@ impl Default for RecordBatches {
     }
 }
 
-impl RecordBatches {
+impl ArrowRows {
     /// Takes the next piece of the body; an empty one is its end.
     pub fn take(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
         if piece.is_empty() {

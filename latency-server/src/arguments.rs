@@ -5,9 +5,9 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::config::{VARIABLES, Variable};
 use crate::settings::{flag, meant};
 use crate::tokens::{Scopes, check_name};
+use crate::variables::{VARIABLES, Variable};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

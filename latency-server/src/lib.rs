@@ -48,6 +48,7 @@ pub mod tls;
 pub mod tokens;
 mod trace;
 mod traffic;
+pub mod variables;
 
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use rocket::figment::providers::{Format, Toml};
 use rocket::figment::value::Value;
 
-use crate::config::{Config, ConfigError, VARIABLES};
+use crate::config::{Config, ConfigError};
 use crate::observations::Place;
+use crate::variables::VARIABLES;
 
 /// Variables that are known under more names than their own: all of them, in the order in which they count.
 const NAMES: &[(&str, [&str; 2])] = &[

@@ -12,12 +12,13 @@ use rocket::fairing::AdHoc;
 use rocket::tokio::runtime::{self, Runtime};
 
 use crate::arguments::{Arguments, Command};
-use crate::config::{self, Config, Variable};
+use crate::config::{Config, ConfigError};
 use crate::models::Models;
 use crate::observations;
 use crate::settings::{self, Origin, Settings};
 use crate::spans::Spans;
 use crate::tokens::{self, Scopes};
+use crate::variables::{VARIABLES, Variable};
 use crate::{health_check, logging, stopping};
 
 /// Exit code of a configuration or a command line that cannot be used; everything else that fails exits with 1.
@@ -68,8 +69,8 @@ impl Stop {
     }
 }
 
-impl From<config::ConfigError> for Stop {
-    fn from(error: config::ConfigError) -> Self {
+impl From<ConfigError> for Stop {
+    fn from(error: ConfigError) -> Self {
         Self { message: error.to_string(), code: CONFIG_ERROR }
     }
 }
@@ -229,7 +230,7 @@ fn help() -> String {
          Configured by flags, else by environment variables, else by lines NAME=value in a file .env in the working\n\
          directory, else by a TOML file with keys such as port = 5000, else by defaults:\n",
     );
-    for Variable { name, purpose, allowed, default } in config::VARIABLES {
+    for Variable { name, purpose, allowed, default } in VARIABLES {
         let flag = settings::flag(name).map(|flag| format!(", --{flag}")).unwrap_or_default();
         // Writing to a string cannot fail.
         let _ = write!(help, "\n  {name}{flag}\n      {purpose}; allowed: {allowed}; default: {default}\n");
@@ -261,6 +262,6 @@ mod tests {
     #[test]
     fn help_names_every_variable() {
         let help = help();
-        assert!(config::VARIABLES.iter().all(|variable| help.contains(variable.name)));
+        assert!(VARIABLES.iter().all(|variable| help.contains(variable.name)));
     }
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::common::program::{KEY, Program, run};
 use latency_server::arguments::Arguments;
-use latency_server::config::{VARIABLES, Variable};
 use latency_server::logging::LogFormat;
 use latency_server::models::Source;
 use latency_server::settings::{self, Origin};
+use latency_server::variables::{VARIABLES, Variable};
 use latency_server::{Config, ConfigError, Models, Settings};
 
 fn read(variables: &[(&str, &str)], release: bool) -> Result<Config, ConfigError> {

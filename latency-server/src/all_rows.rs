@@ -10,6 +10,7 @@ use crate::errors::Failure;
 use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
+use crate::parquet::{Leave, ParquetRows};
 use crate::predict::{MAX_ROWS, too_many_rows};
 use crate::rows_json::warnings_of;
 use crate::spans;
@@ -63,13 +64,37 @@ impl AllRows {
         let span = spans::of_rows(&self.served, self.batch.len());
         let predictions = self.batch.predict()?;
         drop(span);
-        if let Some(seen) = self.served.seen() {
-            let mut seen = seen.rows(Question::Predict);
-            for (row, p50_ms) in predictions.p50_ms.iter().enumerate() {
-                seen.note_row(*p50_ms, warnings_of(&predictions, row));
-            }
-        }
+        count(&self.served, std::slice::from_ref(&predictions));
         Ok(predictions)
+    }
+}
+
+/// Predicts and counts the rows of a file of Parquet, in parts.
+pub fn predict_file(served: &Served, file: &[u8], leave: Leave) -> Result<Vec<Predictions>, Failure> {
+    let mut rows = ParquetRows::default();
+    rows.take(file);
+    rows.begin(leave);
+    let (mut parts, mut first) = (Vec::new(), 0);
+    while rows.is_waiting() {
+        let (predictions, errors) = rows.predict(&served.predictor)?;
+        if let Some(error) = errors.into_iter().next() {
+            let row = error.row().map(|row| first + row);
+            return Err(Failure { row, ..error.into() });
+        }
+        first += predictions.len();
+        parts.push(predictions);
+    }
+    count(served, &parts);
+    Ok(parts)
+}
+
+fn count(served: &Served, parts: &[Predictions]) {
+    let Some(seen) = served.seen() else { return };
+    let mut seen = seen.rows(Question::Predict);
+    for part in parts {
+        for (row, p50_ms) in part.p50_ms.iter().enumerate() {
+            seen.note_row(*p50_ms, warnings_of(part, row));
+        }
     }
 }
 

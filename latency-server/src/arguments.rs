@@ -25,6 +25,13 @@ pub enum Command {
         /// What it allows.
         scopes: Scopes,
     },
+    /// Read a file of Parquet for the server that started this process.
+    ReadParquet {
+        /// How many bytes it has.
+        length: u64,
+        /// The columns whose cells are read.
+        columns: Vec<String>,
+    },
     /// Show the flags and the variables.
     Help,
     /// Show the version.
@@ -55,6 +62,10 @@ impl Arguments {
                 Long("check-config") => found.command = Command::CheckConfig,
                 Value(ref word) if word == "health" && found.command == Command::Serve => {
                     found.command = Command::Health;
+                }
+                Value(ref word) if word == "read-parquet" && found.command == Command::Serve => {
+                    found.command = read_parquet(&mut arguments)?;
+                    return Ok(found);
                 }
                 Value(ref word) if word == "token" && found.command == Command::Serve => {
                     found.command = token(&mut arguments)?;
@@ -89,6 +100,17 @@ fn token(arguments: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Token { name, scopes })
 }
 
+fn read_parquet(arguments: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let (length, mut columns) = (arguments.value()?.parse()?, Vec::new());
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Value(column) => columns.push(column.string()?),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::ReadParquet { length, columns })
+}
+
 fn unknown(name: &str) -> String {
     let hidden = VARIABLES.iter().find(|variable| {
         flag(variable.name).is_none() && crate::settings::key(variable.name).replace('_', "-") == name
@@ -121,6 +143,10 @@ mod tests {
             ("health --port 80", Command::Health),
             ("--port 80 -h", Command::Help),
             ("-V", Command::Version),
+            (
+                "read-parquet 700 -- src dst --lat",
+                Command::ReadParquet { length: 700, columns: ["src", "dst", "--lat"].map(str::to_owned).into() },
+            ),
         ] {
             assert_eq!(parse(line).unwrap().command, command, "{line}");
         }

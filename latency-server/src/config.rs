@@ -26,6 +26,7 @@ use crate::logging::LogFormat;
 use crate::models::registry::{Credentials, Registry};
 use crate::models::{Loading, Models, Options, Source};
 use crate::observations::{self, Place};
+use crate::parquet::this_program;
 use crate::spans;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
@@ -92,6 +93,8 @@ pub struct Config {
     pub secret_key: Option<SecretKey>,
     /// Where traces go; none if there are none.
     pub traces: Option<spans::Settings>,
+    /// This program, which starts itself for each file of Parquet.
+    pub program: PathBuf,
 }
 
 impl Default for Config {
@@ -120,6 +123,7 @@ impl Default for Config {
             ort_library: None,
             secret_key: None,
             traces: None,
+            program: this_program(),
         }
     }
 }
@@ -197,6 +201,7 @@ impl Config {
             ort_library: variables.path("LATENCY_ORT_DYLIB_PATH"),
             secret_key,
             traces: spans::Settings::read(&variables)?,
+            program: default.program,
         })
     }
 

@@ -34,6 +34,7 @@ pub const OWN_CODES: &[&str] = &[
     "INVALID_ARROW",
     "INVALID_CSV",
     "INVALID_ENCODING",
+    "INVALID_PARQUET",
     "METHOD_NOT_ALLOWED",
     "MODEL_REQUIRED",
     "MODEL_UNLOADED",

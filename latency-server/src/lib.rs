@@ -29,6 +29,7 @@ mod oip;
 mod openapi;
 mod pace;
 mod page;
+mod parquet;
 mod places;
 mod predict;
 mod predict_batch;
@@ -83,6 +84,7 @@ pub fn rocket(config: &Config, models: Models) -> Rocket<Build> {
         .attach(model_info::stage())
         .attach(predict::stage(config.max_body_bytes))
         .attach(predict_batch::stage())
+        .attach(parquet::stage(config.program.clone()))
         .attach(decisions::stage())
         .attach(observations::stage(config.observations.clone()))
         .attach(places::stage())

@@ -209,7 +209,8 @@ impl<'r> Share<'r> {
     }
 }
 
-fn overloaded() -> Failure {
+/// More than the server takes on.
+pub(crate) fn overloaded() -> Failure {
     Failure::new(
         Status::ServiceUnavailable,
         "OVERLOADED",

@@ -15,6 +15,7 @@ use crate::arguments::{Arguments, Command};
 use crate::config::{Config, ConfigError};
 use crate::models::Models;
 use crate::observations;
+use crate::parquet::reader;
 use crate::settings::{self, Origin, Settings};
 use crate::spans::Spans;
 use crate::tokens::{self, Scopes};
@@ -38,6 +39,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Ok(())
         }
         Command::Token { name, scopes } => token(&name, scopes),
+        Command::ReadParquet { length, columns } => return reader::run(length, &columns),
         Command::Health => health(flags),
         Command::CheckConfig => check_config(flags),
         Command::Serve => serve(flags),

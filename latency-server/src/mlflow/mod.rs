@@ -1,5 +1,5 @@
 //! What `MLflow`'s scoring server and its deployments server answer, so that their clients work unchanged:
-//! `/invocations` with the rows as JSON or CSV, and the endpoints that `mlflow.deployments` looks for.
+//! `/invocations` with the rows as JSON, CSV or Parquet, and the endpoints that `mlflow.deployments` looks for.
 //!
 //! A row that cannot be answered fails its request, as it does in a model that `MLflow` itself serves.
 
@@ -15,12 +15,14 @@ use rocket::request::{self, FromRequest};
 use rocket::{Request, State, get, post, routes};
 use serde::{Serialize, Serializer};
 
-use self::rows::Kind;
-use crate::all_rows::{AllRows, work};
+use self::rows::{Kind, Text};
+use crate::all_rows::{AllRows, predict_file, work};
 use crate::body::Content;
 use crate::errors::{Failure, Json, json};
 use crate::health;
+use crate::limits::Share;
 use crate::models::{Model, Models, Served};
+use crate::parquet::Readers;
 use crate::query::Query;
 use crate::stopping::Stopping;
 
@@ -51,11 +53,15 @@ impl<'r> FromRequest<'r> for Kind {
     type Error = Failure;
 
     async fn from_request(request: &'r Request<'_>) -> request::Outcome<Self, Failure> {
-        let Some(kind) = request.headers().get_one("Content-Type") else { return Outcome::Success(Self::Json) };
+        let Some(kind) = request.headers().get_one("Content-Type") else {
+            return Outcome::Success(Self::Text(Text::Json));
+        };
         if let Some(kind) = kind.parse().ok().and_then(|kind: ContentType| Self::of(&kind)) {
             return Outcome::Success(kind);
         }
-        let message = format!("found the Content-Type {kind:?}; allowed: application/json or text/csv, in UTF-8");
+        let message = format!(
+            "found the Content-Type {kind:?}; allowed: application/json or text/csv, in UTF-8, or application/vnd.apache.parquet"
+        );
         let status = Status::UnsupportedMediaType;
         Outcome::Error((status, Failure::new(status, "UNSUPPORTED_MEDIA_TYPE", message)))
     }
@@ -67,10 +73,12 @@ async fn invocations(
     kind: Result<Kind, Failure>,
     body: Result<Content, Failure>,
     model: Result<Model, Failure>,
+    share: Result<Share<'_>, Failure>,
+    readers: &State<Readers>,
 ) -> Result<Json, Failure> {
     let body = body?;
     query.only(&["model"])?;
-    score(model?.0, kind?, body).await
+    score(model?.0, kind?, body, share?, readers).await
 }
 
 #[post("/endpoints/<name>/invocations", data = "<body>")]
@@ -79,19 +87,38 @@ async fn endpoint_invocations(
     kind: Result<Kind, Failure>,
     body: Result<Content, Failure>,
     models: &State<Models>,
+    share: Result<Share<'_>, Failure>,
+    readers: &State<Readers>,
 ) -> Result<Json, Failure> {
     let body = body?;
-    score(models.asked(Some(name))?.answering()?, kind?, body).await
+    score(models.asked(Some(name))?.answering()?, kind?, body, share?, readers).await
 }
 
-async fn score(served: Arc<Served>, kind: Kind, Content(body): Content) -> Result<Json, Failure> {
-    work(body.len(), move || {
-        let mut rows = AllRows::new(Arc::clone(&served));
-        kind.read(&body, &served.predictor, &mut rows)?;
-        drop(body);
-        json(&Scored { predictions: Records(rows.predict()?) })
-    })
-    .await
+async fn score(
+    served: Arc<Served>,
+    kind: Kind,
+    Content(body): Content,
+    share: Share<'_>,
+    readers: &Readers,
+) -> Result<Json, Failure> {
+    match kind {
+        Kind::Text(text) => {
+            work(body.len(), move || {
+                let mut rows = AllRows::new(Arc::clone(&served));
+                text.read(&body, &served.predictor, &mut rows)?;
+                drop(body);
+                json(&Scored { predictions: Records(vec![rows.predict()?]) })
+            })
+            .await
+        }
+        Kind::Parquet => {
+            // Others have their turn while this one waits.
+            share.end_turn();
+            let leave = readers.leave().await?;
+            share.admit_again().await?;
+            work(usize::MAX, move || json(&Scored { predictions: Records(predict_file(&served, &body, leave)?) })).await
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,13 +126,14 @@ struct Scored {
     predictions: Records,
 }
 
-/// Predictions as a list of objects: what `MLflow` makes of a table.
-struct Records(Predictions);
+/// Predictions, in parts, as a list of objects: what `MLflow` makes of a table.
+struct Records(Vec<Predictions>);
 
 impl Serialize for Records {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let columns: Vec<_> = self.0.columns().collect();
-        serializer.collect_seq((0..self.0.len()).map(|row| Record { columns: &columns, row }))
+        let parts: Vec<(usize, Vec<_>)> = self.0.iter().map(|part| (part.len(), part.columns().collect())).collect();
+        let rows = parts.iter().flat_map(|(rows, columns)| (0..*rows).map(move |row| Record { columns, row }));
+        serializer.collect_seq(rows)
     }
 }
 

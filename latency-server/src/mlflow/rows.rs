@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::all_rows::{AllRows, invalid_batch};
 use crate::elements::Elements;
 use crate::errors::Failure;
+use crate::parquet::is_parquet;
 use crate::predict::{MAX_ROW_BYTES, MAX_ROWS, invalid_json, row_too_long, too_many_rows};
 use crate::predict_batch::table::{MAX_COLUMNS, Table};
 use crate::python_json::{text, unreadable};
@@ -20,6 +21,13 @@ const ALLOWED: &str = r#"an object with one of `dataframe_split`, `dataframe_rec
 /// The format of a body.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
+    Text(Text),
+    Parquet,
+}
+
+/// A format whose rows are read one by one.
+#[derive(Debug, Clone, Copy)]
+pub enum Text {
     Json,
     Csv,
 }
@@ -59,9 +67,17 @@ impl Kind {
             return None;
         }
         let is = |top: &str, sub: &str| kind.top() == top && kind.sub() == sub;
-        if is("application", "json") { Some(Self::Json) } else { is("text", "csv").then_some(Self::Csv) }
+        if is("application", "json") {
+            Some(Self::Text(Text::Json))
+        } else if is("text", "csv") {
+            Some(Self::Text(Text::Csv))
+        } else {
+            is_parquet(kind).then_some(Self::Parquet)
+        }
     }
+}
 
+impl Text {
     /// Adds the rows of a body.
     pub fn read(self, body: &[u8], predictor: &Predictor, rows: &mut AllRows) -> Result<(), Failure> {
         match self {

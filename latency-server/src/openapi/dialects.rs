@@ -102,6 +102,7 @@ pub fn all() -> Vec<Operation> {
     version.description["responses"]["200"]["content"] = json!({"text/plain": {"schema": text}});
     let mut invocations = mlflow.post("/invocations", "Predict the rows of a table", Some(&rows), &scored);
     invocations.description["requestBody"]["content"]["text/csv"] = json!({"schema": text});
+    invocations.description["requestBody"]["content"]["application/vnd.apache.parquet"] = json!({"schema": text});
     all.extend([
         mlflow.get("/ping", "Whether the server can answer", &object),
         version,

@@ -146,6 +146,7 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
     let lines = json!({"type": "string", "description": "One JSON object in a line, as `/predict` takes it."});
     let table = json!({"type": "string", "description": "A table whose first line names the columns: the model's fields, or `src` and `dst` with names of places."});
     let binary = json!({"type": "string", "description": "A table as a stream of Arrow's IPC format, uncompressed, with the columns of a CSV."});
+    let file = json!({"type": "string", "description": "A table as a file of Parquet, with the columns of a CSV."});
     let row = format!("{}\n", asked.row);
     let mut answers = json!({
         "200": {
@@ -154,6 +155,7 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 "text/csv": {"schema": {"type": "string"}},
                 "application/vnd.apache.arrow.stream": {"schema": &binary},
+                "application/vnd.apache.parquet": {"schema": &file},
             },
         },
         "406": failure("None of the formats is accepted."),
@@ -164,8 +166,8 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
         path: "/predict/batch",
         method: "post",
         description: json!({
-            "summary": "Predict very many paths, as NDJSON, CSV or tables of Arrow",
-            "description": format!("Up to {MAX_ROWS} rows, in the format that the Content-Type says, worked off as they arrive."),
+            "summary": "Predict very many paths, as NDJSON, CSV, tables of Arrow or Parquet",
+            "description": format!("Up to {MAX_ROWS} rows, in the format that the Content-Type says, worked off as they arrive; a file of Parquet when it is there in all."),
             "parameters": [
                 model(),
                 parameter("live", "Whether to answer rows while others are still sent: for clients that read while they send.", &json!({"type": "boolean"})),
@@ -174,6 +176,7 @@ fn predict_batch(asked: &Asked<'_>) -> Operation {
                 "application/x-ndjson": {"schema": lines, "example": row},
                 "text/csv": {"schema": table},
                 "application/vnd.apache.arrow.stream": {"schema": &binary},
+                "application/vnd.apache.parquet": {"schema": &file},
             }},
             "responses": answers,
         }),

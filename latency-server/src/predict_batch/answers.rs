@@ -2,9 +2,9 @@
 
 use latency_core::{NUMBERS, Predictor};
 
-use super::arrow_answers::ArrowAnswers;
 use super::format::Format;
 use super::intake::Chunk;
+use super::table_answers::TableAnswers;
 use crate::errors::{ErrorBody, Failure};
 use crate::rows_json::{RowsJson, append, room, warnings_of};
 
@@ -15,7 +15,7 @@ const COLUMNS: [&str; 4] = ["warnings", "code", "field", "message"];
 pub enum Answers {
     Ndjson,
     Csv { numbers: &'static [&'static str] },
-    Arrow(Box<ArrowAnswers>),
+    Tables(Box<TableAnswers>),
 }
 
 impl Answers {
@@ -24,7 +24,8 @@ impl Answers {
         Ok(match format {
             Format::Ndjson => Self::Ndjson,
             Format::Csv => Self::Csv { numbers },
-            Format::Arrow => Self::Arrow(Box::new(ArrowAnswers::new(numbers)?)),
+            Format::Arrow => Self::Tables(Box::new(TableAnswers::in_stream(numbers)?)),
+            Format::Parquet => Self::Tables(Box::new(TableAnswers::in_file(numbers)?)),
         })
     }
 
@@ -36,7 +37,7 @@ impl Answers {
                 let names: Vec<_> = numbers.iter().chain(&COLUMNS).copied().collect();
                 format!("{}\n", names.join(",")).into_bytes()
             }
-            Self::Arrow(answers) => answers.written(),
+            Self::Tables(answers) => answers.written(),
         }
     }
 
@@ -45,7 +46,7 @@ impl Answers {
         match self {
             Self::Ndjson => ndjson(chunk),
             Self::Csv { numbers } => csv(chunk, numbers.len()),
-            Self::Arrow(answers) => answers.write(chunk),
+            Self::Tables(answers) => answers.write(chunk),
         }
     }
 
@@ -53,7 +54,7 @@ impl Answers {
     pub fn end(&mut self) -> Vec<u8> {
         match self {
             Self::Ndjson | Self::Csv { .. } => Vec::new(),
-            Self::Arrow(answers) => answers.end(),
+            Self::Tables(answers) => answers.end(),
         }
     }
 }

@@ -9,14 +9,12 @@ use latency_core::arrow_schema::Schema;
 use latency_core::{ArrowColumn, ArrowTable, Batch, Column, Error, Predictions, Predictor};
 use rocket::http::Status;
 
+use super::ROWS_AT_ONCE;
 use super::table::MAX_COLUMNS;
 use crate::all_rows::invalid_batch;
 use crate::errors::Failure;
 use crate::logging::quietly;
 use crate::predict::{MAX_ROWS, too_many_rows};
-
-/// How many rows are answered at once.
-const ROWS_AT_ONCE: usize = 2_048;
 
 /// What a file of Arrow begins with.
 const MARK_OF_FILES: &[u8] = b"ARROW1";

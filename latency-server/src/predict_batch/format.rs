@@ -6,6 +6,7 @@ use rocket::outcome::Outcome;
 use rocket::request::{self, FromRequest};
 
 use crate::errors::Failure;
+use crate::parquet;
 
 /// A format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Format {
     Csv,
     /// A table as a stream of Arrow's IPC format.
     Arrow,
+    /// A table as a file, whose end says what is in it.
+    Parquet,
 }
 
 /// The formats of a request.
@@ -38,7 +41,7 @@ impl<'r> FromRequest<'r> for Formats {
 
 fn formats(request: &Request<'_>) -> Result<Formats, Failure> {
     let allowed = "allowed: application/x-ndjson (one JSON object in a line) or text/csv, in UTF-8, \
-        or application/vnd.apache.arrow.stream";
+        application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
     let kind = request.content_type();
     let of_rows = kind.and_then(|kind| Format::of(kind.media_type())).ok_or_else(|| {
         let found = kind
@@ -73,8 +76,10 @@ impl Format {
             Some(Self::Ndjson)
         } else if is("text", &["csv"]) {
             Some(Self::Csv)
+        } else if is("application", &["vnd.apache.arrow.stream"]) {
+            Some(Self::Arrow)
         } else {
-            is("application", &["vnd.apache.arrow.stream"]).then_some(Self::Arrow)
+            parquet::is_parquet(kind).then_some(Self::Parquet)
         }
     }
 
@@ -83,6 +88,7 @@ impl Format {
             Self::Ndjson => MediaType::new("application", "x-ndjson"),
             Self::Csv => MediaType::CSV,
             Self::Arrow => MediaType::new("application", "vnd.apache.arrow.stream"),
+            Self::Parquet => parquet::media_type(),
         }
     }
 

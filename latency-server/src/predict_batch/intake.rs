@@ -11,6 +11,7 @@ use crate::errors::Failure;
 use crate::logging::spawn_blocking;
 use crate::metrics::Question;
 use crate::models::Served;
+use crate::parquet::{ParquetRows, Readers};
 use crate::predict::{MAX_ROWS, too_many_rows};
 use crate::rows_json::warnings_of;
 use latency_core::{Predictions, Row, RowBatch, RowReader};
@@ -58,6 +59,7 @@ impl Chunk {
 /// The rows of a request's body.
 pub struct Intake<'r> {
     body: Pieces<'r>,
+    readers: &'r Readers,
     /// Whether rows are answered as soon as they are there.
     live: bool,
     /// None when the body has ended.
@@ -67,21 +69,25 @@ pub struct Intake<'r> {
 }
 
 impl<'r> Intake<'r> {
-    pub fn new(format: Format, served: Arc<Served>, body: Pieces<'r>, live: bool) -> Self {
+    pub fn new(format: Format, served: Arc<Served>, body: Pieces<'r>, readers: &'r Readers, live: bool) -> Self {
         let cutter = match format {
             Format::Ndjson => Cutter::Lines(Lines::default()),
             Format::Csv => Cutter::Table(Box::default()),
             Format::Arrow => Cutter::Arrow(Box::default()),
+            Format::Parquet => Cutter::Parquet(Box::default()),
         };
         let worker = Worker { cutter, names: RowReader::new(), served, rows: 0, ended: false };
-        Self { body, live, worker: Some(worker), ignored: Vec::new(), begun: false }
+        Self { body, readers, live, worker: Some(worker), ignored: Vec::new(), begun: false }
     }
 
     /// Answers to the next rows; none when there are no more.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
-        while let Some(worker) = self.worker.take() {
+        while let Some(mut worker) = self.worker.take() {
             // Rows that have come already are answered before more is read.
             let piece = if worker.is_waiting() { None } else { Some(self.body.next(self.live).await?) };
+            if let (Some(b""), Cutter::Parquet(rows)) = (piece.as_deref(), &mut worker.cutter) {
+                rows.begin(self.readers.leave().await?);
+            }
             self.turn(&worker, piece.as_ref().map_or(0, Vec::len)).await?;
             let tables = worker.takes_tables();
             let small = piece.as_ref().is_some_and(|piece| !piece.is_empty() && piece.len() <= SMALL_BYTES);
@@ -140,6 +146,7 @@ enum Cutter {
     Lines(Lines),
     Table(Box<Table>),
     Arrow(Box<ArrowRows>),
+    Parquet(Box<ParquetRows>),
 }
 
 /// What goes through a body: it moves to another thread and back with each piece.
@@ -176,43 +183,56 @@ impl Worker {
     fn answer(&mut self, piece: Option<&[u8]>) -> Result<Chunk, Failure> {
         let predictor = &self.served.predictor;
         let first = self.rows;
-        if let Cutter::Arrow(rows) = &mut self.cutter {
-            if let Some(piece) = piece {
-                rows.take(piece)?;
-            }
-            let (predictions, errors) = rows.predict(predictor)?;
-            self.rows += predictions.len();
-            let failures = errors.into_iter().map(|error| {
-                let row = error.row().map(|row| first + row);
-                Failure { row, ..error.into() }
-            });
-            return Ok(Chunk { first, predictions, failures: failures.collect() });
-        }
-        // Those of other formats do not wait.
-        let piece = piece.unwrap_or_default();
         let mut rows = Piece { batch: predictor.row_batch(), first, failures: Vec::new() };
-        match &mut self.cutter {
-            Cutter::Lines(lines) => lines.cut(piece, |line| {
-                rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
-            })?,
-            Cutter::Table(table) => table.cut(piece, predictor, |columns, record| {
-                let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
-                rows.push(row, |failure| columns.rename(failure))
-            })?,
-            Cutter::Arrow(_) => {}
-        }
-        self.rows += rows.batch.len();
-        rows.finish()
+        // Only tables have rows that wait.
+        let bytes = piece.unwrap_or_default();
+        let answered = match &mut self.cutter {
+            Cutter::Lines(lines) => {
+                lines.cut(bytes, |line| {
+                    rows.push(line.and_then(|line| crate::predict::row_from(&mut self.names, line)), |_| {})
+                })?;
+                None
+            }
+            Cutter::Table(table) => {
+                table.cut(bytes, predictor, |columns, record| {
+                    let row = record.and_then(|record| Ok(self.names.entries(columns.entries(record)?)?));
+                    rows.push(row, |failure| columns.rename(failure))
+                })?;
+                None
+            }
+            Cutter::Arrow(rows) => {
+                piece.map_or(Ok(()), |piece| rows.take(piece))?;
+                Some(rows.predict(predictor)?)
+            }
+            Cutter::Parquet(rows) => {
+                rows.take(bytes);
+                Some(rows.predict(predictor)?)
+            }
+        };
+        let Some((predictions, errors)) = answered else {
+            self.rows += rows.batch.len();
+            return rows.finish();
+        };
+        self.rows += predictions.len();
+        let failures = errors.into_iter().map(|error| {
+            let row = error.row().map(|row| first + row);
+            Failure { row, ..error.into() }
+        });
+        Ok(Chunk { first, predictions, failures: failures.collect() })
     }
 
     /// Whether rows have come that are not answered.
     fn is_waiting(&self) -> bool {
-        matches!(&self.cutter, Cutter::Arrow(rows) if rows.is_waiting())
+        match &self.cutter {
+            Cutter::Lines(_) | Cutter::Table(_) => false,
+            Cutter::Arrow(rows) => rows.is_waiting(),
+            Cutter::Parquet(rows) => rows.is_waiting(),
+        }
     }
 
     /// Whether rows come as tables that are whole, and not one by one.
     fn takes_tables(&self) -> bool {
-        matches!(self.cutter, Cutter::Arrow(_))
+        matches!(self.cutter, Cutter::Arrow(_) | Cutter::Parquet(_))
     }
 
     fn ignored_columns(&self) -> &[String] {
@@ -220,6 +240,7 @@ impl Worker {
             Cutter::Lines(_) => &[],
             Cutter::Table(table) => table.ignored_columns(),
             Cutter::Arrow(rows) => rows.ignored_columns(),
+            Cutter::Parquet(rows) => rows.ignored_columns(),
         }
     }
 }

@@ -1,16 +1,17 @@
-//! `POST /predict/batch`: many rows as NDJSON, CSV or tables of Arrow, worked off as they arrive.
+//! `POST /predict/batch`: many rows as NDJSON, CSV or tables of Arrow, worked off as they arrive; or a file of Parquet, which
+//! can be read only when it is there in all.
 //!
 //! Most clients send all of a request before they read any of its answer, browsers among them: who answers them while they
 //! send waits for them, as they wait for him, once all buffers between are full. So answers are kept until the rows have ended,
 //! as bare numbers. Clients that read while they send ask for `live=true`.
 
 mod answers;
-mod arrow_answers;
-mod arrow_rows;
+pub mod arrow_rows;
 mod format;
 mod intake;
 mod lines;
 pub mod table;
+mod table_answers;
 
 use latency_core::Predictor;
 use rocket::fairing::AdHoc;
@@ -19,15 +20,19 @@ use rocket::futures::stream::{self, BoxStream};
 use rocket::http::{ContentType, Header};
 use rocket::response::stream::ByteStream;
 use rocket::response::{self, Responder, Response};
-use rocket::{Request, post, routes};
+use rocket::{Request, State, post, routes};
 
 use self::answers::Answers;
-use self::format::Formats;
+use self::format::{Format, Formats};
 use self::intake::{Chunk, Intake};
 use crate::body::Pieces;
 use crate::errors::Failure;
 use crate::models::Model;
+use crate::parquet::Readers;
 use crate::query::Query;
+
+/// How many rows of a table are answered at once.
+pub const ROWS_AT_ONCE: usize = 2_048;
 
 /// Attaches the route.
 pub fn stage() -> AdHoc {
@@ -35,16 +40,19 @@ pub fn stage() -> AdHoc {
 }
 
 #[post("/predict/batch", data = "<body>")]
-async fn predict_batch(
+async fn predict_batch<'r>(
     query: Query,
     formats: Result<Formats, Failure>,
     model: Result<Model, Failure>,
-    body: Result<Pieces<'_>, Failure>,
-) -> Result<Answer<'_>, Failure> {
+    body: Result<Pieces<'r>, Failure>,
+    readers: &'r State<Readers>,
+) -> Result<Answer<'r>, Failure> {
     let query = query.only(&["model", "live"])?;
     let live = query.flag("live")?;
     let (formats, Model(served)) = (formats?, model?);
-    let mut intake = Intake::new(formats.of_rows, served.clone(), body?, live);
+    // A file is there in all before its first row is.
+    let live = live && formats.of_rows != Format::Parquet;
+    let mut intake = Intake::new(formats.of_rows, served.clone(), body?, readers, live);
     let mut chunks = Vec::new();
     while let Some(chunk) = intake.next().await.transpose() {
         match chunk {

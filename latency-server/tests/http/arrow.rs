@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::common::{Server, config, json, local};
 
-const STREAM: &str = "application/vnd.apache.arrow.stream";
-const NDJSON: &str = "application/x-ndjson";
+pub const STREAM: &str = "application/vnd.apache.arrow.stream";
+pub const NDJSON: &str = "application/x-ndjson";
 const NUMBERS: [&str; 7] = ["p50_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "floor_ms", "distance_km"];
 
-fn post<'c>(kind: &str, accept: &str, body: impl AsRef<[u8]>) -> LocalResponse<'c> {
+pub fn post<'c>(kind: &str, accept: &str, body: impl AsRef<[u8]>) -> LocalResponse<'c> {
     local()
         .post("/predict/batch")
         .header(Header::new("Content-Type", kind.to_owned()))
@@ -30,15 +30,15 @@ fn post<'c>(kind: &str, accept: &str, body: impl AsRef<[u8]>) -> LocalResponse<'
         .dispatch()
 }
 
-fn table<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
+pub fn table<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
 }
 
-fn texts(texts: &[Option<&str>]) -> ArrayRef {
+pub fn texts(texts: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(texts.to_vec()))
 }
 
-fn stream(batches: &[RecordBatch]) -> Vec<u8> {
+pub fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
@@ -47,7 +47,7 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 }
 
 /// Rows that are good and bad in many ways.
-fn paths() -> RecordBatch {
+pub fn paths() -> RecordBatch {
     let dictionary: DictionaryArray<Int32Type> =
         [Some("wifi"), None, None, Some("telepathy"), None].into_iter().collect();
     table([
@@ -72,7 +72,7 @@ fn expected() -> Vec<Value> {
 }
 
 /// The same answers as NDJSON has them, but for what a table has no column for.
-fn rows_of(answers: &[RecordBatch]) -> Vec<Value> {
+pub fn rows_of(answers: &[RecordBatch]) -> Vec<Value> {
     answers.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_of(batch, row)).collect::<Vec<_>>()).collect()
 }
 
@@ -104,7 +104,7 @@ fn row_of(batch: &RecordBatch, row: usize) -> Value {
     answer
 }
 
-fn read_stream(response: LocalResponse<'_>) -> Vec<RecordBatch> {
+pub fn read_stream(response: LocalResponse<'_>) -> Vec<RecordBatch> {
     let status = response.status();
     assert_eq!(response.headers().get_one("Content-Type"), Some(STREAM), "{status}");
     let bytes = response.into_bytes().unwrap();

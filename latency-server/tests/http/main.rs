@@ -22,6 +22,7 @@ mod oip;
 mod openapi;
 mod options;
 mod page;
+mod parquet;
 mod places;
 mod postgres;
 mod registry;

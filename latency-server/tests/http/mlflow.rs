@@ -121,7 +121,8 @@ fn errors_have_the_form_of_mlflow() {
     let csv = invoke("text/csv", "src,dst\nLondon,Tokyo\nLondon,Lndon\n");
     assert_error(csv, 400, bad, "row 1: dst: found `Lndon`");
     assert_error(invoke("text/csv", "src,dst\nLondon\n"), 400, bad, "row 0: found 1 cells; allowed: 2");
-    for kind in ["application/vnd.apache.parquet", "application/json; charset=latin1", "text/csv; header=present", "?"]
+    for kind in
+        ["application/vnd.apache.arrow.stream", "application/json; charset=latin1", "text/csv; header=present", "?"]
     {
         assert_error(invoke(kind, "{}"), 415, "BAD_REQUEST", "allowed: application/json or text/csv, in UTF-8");
     }

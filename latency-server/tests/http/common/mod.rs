@@ -71,7 +71,12 @@ pub fn local() -> &'static Client {
 
 pub fn config() -> Config {
     // So that the tests also run in release builds, which insist on a key.
-    Config { secret_key: Some(SecretKey::derive_from(b"only for the tests of this server")), ..Config::default() }
+    Config {
+        secret_key: Some(SecretKey::derive_from(b"only for the tests of this server")),
+        // The program that runs here is that of the tests.
+        program: env!("CARGO_BIN_EXE_latency-server").into(),
+        ..Config::default()
+    }
 }
 
 /// The bundled model alone.

@@ -1,4 +1,4 @@
-//! Answers as record batches of Arrow, in a stream of its IPC format.
+//! Answers as tables: record batches of Arrow, in a stream of its IPC format or a file of Parquet.
 
 use std::sync::Arc;
 
@@ -7,25 +7,46 @@ use latency_core::Warning;
 use latency_core::arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder};
 use latency_core::arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use latency_core::arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 
 use super::intake::Chunk;
 use crate::errors::Failure;
 use crate::rows_json::warnings_of;
 
 /// Writes record batches: the numbers, null where a row has an error, its warnings, and the error's parts.
-pub struct ArrowAnswers {
+pub struct TableAnswers {
     schema: SchemaRef,
     numbers: usize,
-    writer: StreamWriter<Vec<u8>>,
+    writer: Writer,
 }
 
-impl ArrowAnswers {
-    pub fn new(numbers: &[&str]) -> Result<Self, Failure> {
+/// What they are written with.
+enum Writer {
+    Stream(StreamWriter<Vec<u8>>),
+    File(ArrowWriter<Vec<u8>>),
+}
+
+impl TableAnswers {
+    /// In a stream of Arrow's IPC format.
+    pub fn in_stream(numbers: &[&str]) -> Result<Self, Failure> {
+        Self::new(numbers, |schema| Ok(Writer::Stream(StreamWriter::try_new(Vec::new(), &schema)?)))
+    }
+
+    /// In a file of Parquet.
+    pub fn in_file(numbers: &[&str]) -> Result<Self, Failure> {
+        // Readers of all kinds know it, and it is what they write themselves.
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        Self::new(numbers, |schema| Ok(Writer::File(ArrowWriter::try_new(Vec::new(), schema, Some(properties))?)))
+    }
+
+    fn new(numbers: &[&str], begin: impl FnOnce(SchemaRef) -> Result<Writer, ArrowError>) -> Result<Self, Failure> {
         let numbers_of = numbers.iter().map(|name| Field::new(*name, DataType::Float32, true));
         let warnings = Field::new_list("warnings", Field::new_list_field(DataType::Struct(warning()), false), false);
         let error = ["code", "field", "message"].map(|name| Field::new(name, DataType::Utf8, true));
         let schema = Arc::new(Schema::new(numbers_of.chain([warnings]).chain(error).collect::<Fields>()));
-        let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(|error| {
+        let writer = begin(Arc::clone(&schema)).map_err(|error| {
             log::error!("a table could not be begun: {error}");
             Failure::internal()
         })?;
@@ -34,13 +55,19 @@ impl ArrowAnswers {
 
     /// The answers to these rows.
     pub fn write(&mut self, chunk: &Chunk) -> Vec<u8> {
-        let written = self.batch(chunk).and_then(|batch| self.writer.write(&batch));
+        let written = self.batch(chunk).and_then(|batch| match &mut self.writer {
+            Writer::Stream(stream) => stream.write(&batch),
+            Writer::File(file) => Ok(file.write(&batch)?),
+        });
         self.after(written)
     }
 
     /// What stands below them.
     pub fn end(&mut self) -> Vec<u8> {
-        let ended = self.writer.finish();
+        let ended = match &mut self.writer {
+            Writer::Stream(stream) => stream.finish(),
+            Writer::File(file) => file.finish().map(|_| ()).map_err(ArrowError::from),
+        };
         self.after(ended)
     }
 
@@ -53,7 +80,10 @@ impl ArrowAnswers {
 
     /// What was written and not taken yet.
     pub fn written(&mut self) -> Vec<u8> {
-        std::mem::take(self.writer.get_mut())
+        std::mem::take(match &mut self.writer {
+            Writer::Stream(stream) => stream.get_mut(),
+            Writer::File(file) => file.inner_mut(),
+        })
     }
 
     fn batch(&self, chunk: &Chunk) -> Result<RecordBatch, ArrowError> {

@@ -1,0 +1,129 @@
+//! The rows of a file, from the process that reads it.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use latency_core::{Error, Predictions, Predictor};
+
+use super::reader::{MEMORY, SECONDS, UNREADABLE};
+use super::{Leave, invalid_parquet};
+use crate::errors::Failure;
+use crate::predict_batch::arrow_rows::ArrowRows;
+
+/// How much is taken from the process at once: what a pipe holds.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The most bytes of its reasons.
+const MAX_REASON_BYTES: u64 = 400;
+
+/// The rows of a file.
+#[derive(Default)]
+pub struct ParquetRows {
+    file: Vec<u8>,
+    leave: Option<Leave>,
+    process: Option<Process>,
+    rows: ArrowRows,
+}
+
+impl ParquetRows {
+    /// Takes the next piece of the file.
+    pub fn take(&mut self, piece: &[u8]) {
+        self.file.extend_from_slice(piece);
+    }
+
+    /// The file is there in all, and may be read.
+    pub fn begin(&mut self, leave: Leave) {
+        self.leave = Some(leave);
+    }
+
+    /// Whether there are rows to answer, or may be.
+    pub fn is_waiting(&self) -> bool {
+        self.leave.is_some() || self.process.is_some() || self.rows.is_waiting()
+    }
+
+    /// Answers some of the rows; none, if the file has not come in all.
+    pub fn predict(&mut self, predictor: &Predictor) -> Result<(Predictions, Vec<Error>), Failure> {
+        if let Some(leave) = self.leave.take() {
+            self.process = Some(Process::start(leave, &std::mem::take(&mut self.file), predictor)?);
+        }
+        let mut buffer = vec![0; PIECE_BYTES];
+        while let Some(process) = &mut self.process
+            && !self.rows.is_waiting()
+        {
+            let bytes = process.read(&mut buffer)?;
+            let piece = &buffer[..bytes];
+            if piece.is_empty() {
+                self.process = None;
+            }
+            self.rows.take(piece)?;
+        }
+        self.rows.predict(predictor)
+    }
+
+    /// Columns that the model has no field for.
+    pub fn ignored_columns(&self) -> &[String] {
+        self.rows.ignored_columns()
+    }
+}
+
+/// The process that reads a file; it ends when this is dropped.
+struct Process {
+    child: Child,
+    rows: ChildStdout,
+    _leave: Leave,
+}
+
+impl Process {
+    /// Starts it, and gives it the file.
+    fn start(leave: Leave, file: &[u8], predictor: &Predictor) -> Result<Self, Failure> {
+        let schema = predictor.schema();
+        let ends = ["src", "dst"].into_iter().filter(|name| schema.takes(name));
+        let mut command = Command::new(&leave.program);
+        command.args(["read-parquet", &file.len().to_string(), "--"]).args(schema.field_names().chain(ends));
+        command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            log::error!("the process that reads files of Parquet was not started: {error}");
+            Failure::internal()
+        })?;
+        let (input, rows) = (child.stdin.take(), child.stdout.take());
+        let Some(rows) = rows else { return Err(Failure::internal()) };
+        let process = Self { child, rows, _leave: leave };
+        // A process that has ended says why when it is asked for rows.
+        let _ = input.map(|mut input| input.write_all(file));
+        Ok(process)
+    }
+
+    /// Its next bytes; none after the last one of a file that could be read.
+    fn read(&mut self, piece: &mut [u8]) -> Result<usize, Failure> {
+        let lost = |error: io::Error| {
+            log::error!("the process that reads files of Parquet was lost: {error}");
+            Failure::internal()
+        };
+        let bytes = self.rows.read(piece).map_err(lost)?;
+        if bytes > 0 {
+            return Ok(bytes);
+        }
+        let mut reason = Vec::new();
+        let errors = self.child.stderr.take();
+        errors.map(|errors| errors.take(MAX_REASON_BYTES).read_to_end(&mut reason)).transpose().map_err(lost)?;
+        let status = self.child.wait().map_err(lost)?;
+        if status.success() { Ok(0) } else { Err(ended(status, &String::from_utf8_lossy(&reason))) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing is to be done about a process that has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ended(status: ExitStatus, reason: &str) -> Failure {
+    if status.code() == Some(UNREADABLE.into()) {
+        return invalid_parquet(reason.trim_end());
+    }
+    log::debug!("the process that reads files of Parquet ended with {status}: {reason}");
+    let megabytes = MEMORY >> 20;
+    invalid_parquet(&format!("found what cannot be read with {megabytes} MiB beside the file, in {SECONDS} seconds"))
+}

@@ -23,6 +23,10 @@ pub const MEMORY: u64 = 256 << 20;
 /// The most time of a processor that it takes.
 pub const SECONDS: u64 = 5;
 
+/// How much it lets others go first.
+#[cfg(unix)]
+const NICE: i32 = 10;
+
 /// Exit code of a file that cannot be read, for a reason that stands on standard error.
 pub const UNREADABLE: u8 = 3;
 
@@ -49,7 +53,7 @@ pub fn run(length: u64, read: &[String]) -> ExitCode {
 /// Gives up all but a little memory and time.
 #[cfg(unix)]
 fn confine(length: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
     let limits = [
         // It lies there twice at most.
@@ -61,6 +65,8 @@ fn confine(length: u64) -> io::Result<()> {
     for (resource, limit) in limits {
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
+    // Where processors are busy, single predictions go first.
+    nice(NICE)?;
     // Where memory is short for all, it is this process that has to go. A system without that file needs no such word.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())

@@ -70,10 +70,8 @@ impl AllRows {
 }
 
 /// Predicts and counts the rows of a file of Parquet, in parts.
-pub fn predict_file(served: &Served, file: &[u8], leave: Leave) -> Result<Vec<Predictions>, Failure> {
-    let mut rows = ParquetRows::default();
-    rows.take(file);
-    rows.begin(leave);
+pub fn predict_file(served: &Served, file: Vec<u8>, leave: Leave) -> Result<Vec<Predictions>, Failure> {
+    let mut rows = ParquetRows::of(file, leave);
     let (mut parts, mut first) = (Vec::new(), 0);
     while rows.is_waiting() {
         let (predictions, errors) = rows.predict(&served.predictor)?;

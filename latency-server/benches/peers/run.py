@@ -23,31 +23,35 @@ from statistics import median
 from load import Generator, Load, steady
 from servers import BATCH, ENGINES, Server, all_servers, ask, on_cores_of_their_own, running
 
-TURNS, SECONDS, WARM_UP_SECONDS, FIXED_SECONDS = 3, 3, 1, 8
+TURNS, SECONDS, WARM_UP_SECONDS = 3, 3, 1
+FIXED_TURNS, FIXED_SECONDS = 5, 8
 LARGE, TIMES_CAPACITY = 1000, 10
 MANY_CONNECTIONS = 500
 PROBE_SECONDS = 0.05
 
 
 def main() -> None:
-    """All servers run, and take turns, so that what else the machine does hits all of them."""
+    """All servers run, and take turns, so that what else the machine does hits all of them. Then ours are alone."""
     program, oha, *more = (Path(argument).absolute() for argument in sys.argv[1:])
     generator = Generator(oha)
     found: dict[tuple[str, int], list[Load]] = {}
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         servers = all_servers(folder, program, more[0] if more else None)
-        pids = [stack.enter_context(running(server, folder)).pid for server in servers]
-        for rows in (1, BATCH):
-            for turn in range(TURNS):
-                for server in servers:
-                    load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
-                    found.setdefault((server.name, rows), []).append(load)
+        with ExitStack() as stack:
+            for server in servers:
+                stack.enter_context(running(server, folder))
+            for rows in (1, BATCH):
+                for turn in range(TURNS):
+                    for server in servers:
+                        load = closed_loop(generator, server, body_of(server, folder, rows), warm=turn == 0)
+                        found.setdefault((server.name, rows), []).append(load)
         compare(found)
-        for server, pid in zip(servers[: len(ENGINES)], pids, strict=False):
-            print(f"{server.name}:\n")
+        for server in servers[: len(ENGINES)]:
+            print(f"{server.name}, alone:\n")
             at_half(generator, server, folder)
-            overload(generator, server, folder, pid)
+            with running(server, folder) as process:
+                overload(generator, server, folder, process.pid)
 
 
 def body_of(server: Server, folder: Path, rows: int) -> Path:
@@ -73,7 +77,7 @@ def at_half(generator: Generator, server: Server, folder: Path) -> None:
         body = body_of(server, folder, 1)
         capacity = median(closed_loop(generator, server, body, warm=True).rate for _ in range(TURNS))
         print(f"- {where}: {capacity:,.0f} single requests per second")
-        for other in asked * TURNS:
+        for other in asked * FIXED_TURNS:
             load = steady(other.url(), body, capacity / 2, FIXED_SECONDS)
             print(
                 f"- One row at a fixed rate there, {load.rate / capacity:.2f} of that, to {other.name}: p50 "

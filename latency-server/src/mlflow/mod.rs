@@ -116,7 +116,7 @@ async fn score(
             share.end_turn();
             let leave = readers.leave().await?;
             share.admit_again().await?;
-            work(usize::MAX, move || json(&Scored { predictions: Records(predict_file(&served, &body, leave)?) })).await
+            work(usize::MAX, move || json(&Scored { predictions: Records(predict_file(&served, body, leave)?) })).await
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::predict_batch::ROWS_AT_ONCE;
 use crate::predict_batch::table::MAX_COLUMNS;
 
 /// The most memory that it takes beside the file, as address space.
-pub const MEMORY: u64 = 256 << 20;
+pub const MEMORY: u64 = 128 << 20;
 
 /// The most time of a processor that it takes.
 pub const SECONDS: u64 = 5;
@@ -39,8 +39,8 @@ pub fn run(length: u64, read: &[String]) -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     let done = panic::catch_unwind(|| {
         confine(length).map_err(|error| format!("found no way to read it safely ({error})"))?;
-        let mut file = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        io::stdin().lock().take(length).read_to_end(&mut file).map_err(|error| error.to_string())?;
+        let mut file = vec![0; usize::try_from(length).unwrap_or(0)];
+        io::stdin().lock().read_exact(&mut file).map_err(|error| format!("found no whole file ({error})"))?;
         write_rows(file.into(), read, BufWriter::new(io::stdout().lock()))
     });
     let Err(reason) = done.unwrap_or_else(|_| Err("found what cannot be read".to_owned())) else {
@@ -56,8 +56,7 @@ fn confine(length: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
     let limits = [
-        // It lies there twice at most.
-        (Resource::As, MEMORY.saturating_add(length.saturating_mul(2))),
+        (Resource::As, MEMORY.saturating_add(length)),
         (Resource::Cpu, SECONDS),
         (Resource::Core, 0),
         (Resource::Fsize, 0),

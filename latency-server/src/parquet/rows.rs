@@ -26,6 +26,11 @@ pub struct ParquetRows {
 }
 
 impl ParquetRows {
+    /// Those of a file that is there in all.
+    pub fn of(file: Vec<u8>, leave: Leave) -> Self {
+        Self { file, leave: Some(leave), ..Self::default() }
+    }
+
     /// Takes the next piece of the file.
     pub fn take(&mut self, piece: &[u8]) {
         self.file.extend_from_slice(piece);

@@ -107,8 +107,11 @@ fn row_of(batch: &RecordBatch, row: usize) -> Value {
 pub fn read_stream(response: LocalResponse<'_>) -> Vec<RecordBatch> {
     let status = response.status();
     assert_eq!(response.headers().get_one("Content-Type"), Some(STREAM), "{status}");
-    let bytes = response.into_bytes().unwrap();
-    StreamReader::try_new(bytes.as_slice(), None).unwrap().map(Result::unwrap).collect()
+    read(&response.into_bytes().unwrap())
+}
+
+pub fn read(stream: &[u8]) -> Vec<RecordBatch> {
+    StreamReader::try_new(stream, None).unwrap().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -213,7 +216,7 @@ fn the_most_rows_are_answered_and_more_are_refused() {
         ])
     };
     let answer = server.connect().stream("/predict/batch", STREAM, &stream(&[rows(100_000)]));
-    let found: Vec<_> = StreamReader::try_new(answer.body.as_slice(), None).unwrap().map(Result::unwrap).collect();
+    let found = read(&answer.body);
     assert_eq!((answer.status, found.iter().map(RecordBatch::num_rows).sum::<usize>()), (200, 100_000));
     let answer = server.connect().stream("/predict/batch", STREAM, &stream(&[rows(100_001)]));
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &json!("TOO_MANY_ROWS")));

@@ -1,6 +1,11 @@
 //! The server gives the same bits as every other language: the golden rows, over a real socket.
 
+use std::sync::Arc;
+
+use latency_core::arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+
 use crate::common::{PREDICTOR, Server};
+use crate::{arrow, parquet};
 use serde_json::{Map, Value, json};
 
 struct Golden {
@@ -191,6 +196,35 @@ fn flat_rows() -> Vec<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/golden/paths.json");
     let mut file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     serde_json::from_value(file["rows"].take()).unwrap()
+}
+
+#[test]
+fn the_golden_rows_as_tables_and_back() {
+    let (rows, predictions) = (flat_rows(), golden().predictions);
+    let column = |name: &str| -> ArrayRef {
+        let cells = rows.iter().map(|row| &row[name]);
+        if name.ends_with("_lat") || name.ends_with("_lon") {
+            Arc::new(cells.map(Value::as_f64).collect::<Float64Array>())
+        } else {
+            Arc::new(cells.map(Value::as_str).collect::<StringArray>())
+        }
+    };
+    let columns = PREDICTOR.schema().field_names().map(|name| (name, column(name), true));
+    let rows = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let server = Server::start(crate::common::config());
+    let ask = |kind, body: Vec<u8>| {
+        let answer = server.connect().stream("/predict/batch", kind, &body);
+        assert_eq!(answer.status, 200, "{kind}");
+        answer.body
+    };
+    let streamed = arrow::read(&ask(arrow::STREAM, arrow::stream(std::slice::from_ref(&rows))));
+    for answers in [streamed, parquet::read(ask(parquet::FILE, parquet::file(&[rows])))] {
+        let found = arrow::rows_of(&answers);
+        assert_eq!(found.len(), predictions.len());
+        for (row, (found, expected)) in found.iter().zip(&predictions).enumerate() {
+            assert_same(found, expected, row);
+        }
+    }
 }
 
 #[test]

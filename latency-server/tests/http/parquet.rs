@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use crate::arrow::{NDJSON, STREAM, paths, post, read_stream, rows_of, stream, table, texts};
 use crate::common::{Server, client, config, json, local};
 
-const FILE: &str = "application/vnd.apache.parquet";
+pub const FILE: &str = "application/vnd.apache.parquet";
 
-fn file(batches: &[RecordBatch]) -> Vec<u8> {
+pub fn file(batches: &[RecordBatch]) -> Vec<u8> {
     file_with(batches, WriterProperties::builder())
 }
 
@@ -35,8 +35,12 @@ fn file_with(batches: &[RecordBatch], properties: WriterPropertiesBuilder) -> Ve
 fn read_file(response: LocalResponse<'_>) -> Vec<RecordBatch> {
     let status = response.status();
     assert_eq!(response.headers().get_one("Content-Type"), Some(FILE), "{status}");
-    let bytes = Bytes::from(response.into_bytes().unwrap());
-    ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap().map(Result::unwrap).collect()
+    read(response.into_bytes().unwrap())
+}
+
+pub fn read(file: Vec<u8>) -> Vec<RecordBatch> {
+    let file = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
+    file.build().unwrap().map(Result::unwrap).collect()
 }
 
 fn refused(response: LocalResponse<'_>, code: &str) -> String {
@@ -168,7 +172,7 @@ fn files_that_are_larger_than_they_look_are_refused() {
     ] {
         assert!(body.len() < 10 << 20, "{name}: {} bytes", body.len());
         let message = refused(post(FILE, FILE, body), "INVALID_PARQUET");
-        assert!(message.contains("cannot be read with 256 MiB beside the file"), "{name}: {message}");
+        assert!(message.contains("cannot be read with 128 MiB beside the file"), "{name}: {message}");
     }
     assert_eq!(rows_of(&read_file(post(FILE, FILE, file(&[many(1)])))).len(), 1);
 }

@@ -36,9 +36,12 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 /// Reads a file of `length` bytes. Of columns other than those to be `read`, the names alone are handed on.
 #[must_use]
 pub fn run(length: u64, read: &[String]) -> ExitCode {
+    if let Err(error) = confine(length) {
+        eprint!("there is no way to read it safely: {error}");
+        return ExitCode::FAILURE;
+    }
     panic::set_hook(Box::new(|_| {}));
     let done = panic::catch_unwind(|| {
-        confine(length).map_err(|error| format!("found no way to read it safely ({error})"))?;
         let mut file = vec![0; usize::try_from(length).unwrap_or(0)];
         io::stdin().lock().read_exact(&mut file).map_err(|error| format!("found no whole file ({error})"))?;
         write_rows(file.into(), read, BufWriter::new(io::stdout().lock()))
@@ -53,7 +56,7 @@ pub fn run(length: u64, read: &[String]) -> ExitCode {
 /// Gives up all but a little memory and time.
 #[cfg(unix)]
 fn confine(length: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, nice, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
     let limits = [
         (Resource::As, MEMORY.saturating_add(length)),
@@ -62,6 +65,8 @@ fn confine(length: u64) -> io::Result<()> {
         (Resource::Fsize, 0),
     ];
     for (resource, limit) in limits {
+        // Whoever started the server may have set a lower one, which none of its processes can raise.
+        let limit = getrlimit(resource).maximum.map_or(limit, |most| most.min(limit));
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
     // Where processors are busy, single predictions go first.

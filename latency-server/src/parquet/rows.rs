@@ -125,10 +125,16 @@ impl Drop for Process {
 }
 
 fn ended(status: ExitStatus, reason: &str) -> Failure {
-    if status.code() == Some(UNREADABLE.into()) {
-        return invalid_parquet(reason.trim_end());
+    let Some(code) = status.code() else {
+        // It was ended, by itself or by the system.
+        log::debug!("the process that reads files of Parquet ended with {status}: {reason}");
+        let found =
+            format!("found what cannot be read with {} MiB beside the file, in {SECONDS} seconds", MEMORY >> 20);
+        return invalid_parquet(&found);
+    };
+    if code == i32::from(UNREADABLE) {
+        return invalid_parquet(reason);
     }
-    log::debug!("the process that reads files of Parquet ended with {status}: {reason}");
-    let megabytes = MEMORY >> 20;
-    invalid_parquet(&format!("found what cannot be read with {megabytes} MiB beside the file, in {SECONDS} seconds"))
+    log::error!("the process that reads files of Parquet ended with {status}: {reason}");
+    Failure::internal()
 }

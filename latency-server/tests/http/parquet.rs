@@ -212,14 +212,17 @@ fn more_files_at_once_than_are_read_at_once_are_all_answered() {
 }
 
 #[test]
-fn a_reader_that_is_not_there_is_a_fault_of_the_server() {
-    let client = client(&Config { program: "/nowhere/latency-server".into(), ..config() });
-    let response =
-        client.post("/predict/batch").header(Header::new("Content-Type", FILE)).body(file(&[paths()])).dispatch();
-    let status = response.status();
-    let answer = response.into_string().unwrap();
-    assert_eq!(status, Status::InternalServerError);
-    assert!(answer.contains("INTERNAL") && !answer.contains("nowhere"), "{answer}");
+fn a_reader_that_fails_is_a_fault_of_the_server() {
+    // One that cannot be started, and one that fails.
+    for program in ["/nowhere/latency-server", "/bin/false"] {
+        let client = client(&Config { program: program.into(), ..config() });
+        let response =
+            client.post("/predict/batch").header(Header::new("Content-Type", FILE)).body(file(&[paths()])).dispatch();
+        let status = response.status();
+        let answer = response.into_string().unwrap();
+        assert_eq!(status, Status::InternalServerError, "{program}");
+        assert!(answer.contains("INTERNAL") && !answer.contains("false") && !answer.contains("nowhere"), "{answer}");
+    }
 }
 
 /// Bodies come in by a route that reads them whole: this is another way to the same rows.

@@ -116,7 +116,11 @@ async fn score(
             share.end_turn();
             let leave = readers.leave().await?;
             share.admit_again().await?;
-            work(usize::MAX, move || json(&Scored { predictions: Records(predict_file(&served, body, leave)?) })).await
+            let scored = move || json(&Scored { predictions: Records(predict_file(&served, body, leave)?) });
+            let (kind, answer) = work(usize::MAX, scored).await?;
+            // A small file may have very many rows.
+            share.hold(answer.len())?;
+            Ok((kind, answer))
         }
     }
 }

@@ -30,6 +30,9 @@ const NICE: i32 = 10;
 /// Exit code of a file that cannot be read, for a reason that stands on standard error.
 pub const UNREADABLE: u8 = 3;
 
+/// The most characters of that.
+const MAX_REASON: usize = 300;
+
 /// The most bytes of [`ROWS_AT_ONCE`] rows.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
@@ -49,7 +52,8 @@ pub fn run(length: u64, read: &[String]) -> ExitCode {
     let Err(reason) = done.unwrap_or_else(|_| Err("found what cannot be read".to_owned())) else {
         return ExitCode::SUCCESS;
     };
-    eprint!("{reason}");
+    // More than a pipe holds would wait for a server that waits for rows.
+    eprint!("{reason:.MAX_REASON$}");
     ExitCode::from(UNREADABLE)
 }
 
@@ -58,16 +62,18 @@ pub fn run(length: u64, read: &[String]) -> ExitCode {
 fn confine(length: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
+    let memory = MEMORY.saturating_add(length);
     let limits = [
-        (Resource::As, MEMORY.saturating_add(length)),
-        (Resource::Cpu, SECONDS),
-        (Resource::Core, 0),
-        (Resource::Fsize, 0),
+        (Resource::As, memory, memory),
+        // The signal of the first one says what it is about.
+        (Resource::Cpu, SECONDS, SECONDS + 1),
+        (Resource::Core, 0, 0),
+        (Resource::Fsize, 0, 0),
     ];
-    for (resource, limit) in limits {
+    for (resource, current, maximum) in limits {
         // Whoever started the server may have set a lower one, which none of its processes can raise.
-        let limit = getrlimit(resource).maximum.map_or(limit, |most| most.min(limit));
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        setrlimit(resource, Rlimit { current: Some(current.min(most)), maximum: Some(maximum.min(most)) })?;
     }
     // Where processors are busy, single predictions go first.
     nice(NICE)?;
@@ -100,16 +106,20 @@ fn write_rows(file: Bytes, read: &[String], out: impl Write) -> Result<(), Strin
         })
         .collect();
     let schema = Arc::new(Schema::new(fields));
-    let roots = is_read.iter().enumerate().filter_map(|(index, is_read)| is_read.then_some(index));
+    // Groups without columns are among these, and not among the columns above.
+    let roots = file.parquet_schema().root_schema().get_fields().iter().enumerate();
+    let roots = roots.filter(|(_, root)| read.iter().any(|name| name == root.name())).map(|(index, _)| index);
     let mask = ProjectionMask::roots(file.parquet_schema(), roots);
+    let mut claimed = usize::try_from(file.metadata().file_metadata().num_rows()).ok();
     let batches = file.with_projection(mask).with_batch_size(ROWS_AT_ONCE).build().map_err(|e| unreadable(&e))?;
     let mut writer = StreamWriter::try_new(out, &schema).map_err(|e| unreadable(&e))?;
     for batch in batches {
         let batch = batch.map_err(|e| unreadable(&e))?;
-        if batch.get_array_memory_size() > MAX_BATCH_BYTES {
-            return Err(format!("found {ROWS_AT_ONCE} rows of more than {MAX_BATCH_BYTES} bytes"));
-        }
         let rows = batch.num_rows();
+        if batch.get_array_memory_size() > MAX_BATCH_BYTES {
+            return Err(format!("found {rows} rows of more than {MAX_BATCH_BYTES} bytes"));
+        }
+        claimed = claimed.and_then(|claimed| claimed.checked_sub(rows));
         let mut cells = batch.columns().iter();
         let cells = is_read.iter().map(|is_read| match is_read.then(|| cells.next()).flatten() {
             Some(cells) => Arc::clone(cells),
@@ -119,6 +129,9 @@ fn write_rows(file: Bytes, read: &[String], out: impl Write) -> Result<(), Strin
         RecordBatch::try_new_with_options(Arc::clone(&schema), cells.collect(), &options)
             .and_then(|batch| writer.write(&batch))
             .map_err(|e| unreadable(&e))?;
+    }
+    if claimed != Some(0) {
+        return Err("found more or fewer rows than it says that it has".to_owned());
     }
     writer.finish().map_err(|e| unreadable(&e))
 }

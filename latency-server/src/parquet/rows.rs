@@ -8,13 +8,14 @@ use latency_core::{Error, Predictions, Predictor};
 use super::reader::{MEMORY, SECONDS, UNREADABLE};
 use super::{Leave, invalid_parquet};
 use crate::errors::Failure;
+use crate::limits::overloaded;
 use crate::predict_batch::arrow_rows::ArrowRows;
 
 /// How much is taken from the process at once: what a pipe holds.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The most bytes of its reasons.
-const MAX_REASON_BYTES: u64 = 400;
+/// The most bytes of its reasons, which are short.
+const MAX_REASON_BYTES: u64 = 2_000;
 
 /// The rows of a file.
 #[derive(Default)]
@@ -60,7 +61,10 @@ impl ParquetRows {
             if piece.is_empty() {
                 self.process = None;
             }
-            self.rows.take(piece)?;
+            self.rows.take(piece).map_err(|failure| match failure.code {
+                "INVALID_ARROW" => invalid_parquet("found columns that cannot be read"),
+                _ => failure,
+            })?;
         }
         self.rows.predict(predictor)
     }
@@ -85,6 +89,13 @@ impl Process {
         let ends = ["src", "dst"].into_iter().filter(|name| schema.takes(name));
         let mut command = Command::new(&leave.program);
         command.args(["read-parquet", &file.len().to_string(), "--"]).args(schema.field_names().chain(ends));
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+
+            // Signals to all that a terminal or a supervisor started are for the server, which finishes its requests.
+            command.arg0("latency-server").process_group(0);
+        }
         command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| {
             log::error!("the process that reads files of Parquet was not started: {error}");
@@ -125,16 +136,32 @@ impl Drop for Process {
 }
 
 fn ended(status: ExitStatus, reason: &str) -> Failure {
-    let Some(code) = status.code() else {
-        // It was ended, by itself or by the system.
-        log::debug!("the process that reads files of Parquet ended with {status}: {reason}");
-        let found =
-            format!("found what cannot be read with {} MiB beside the file, in {SECONDS} seconds", MEMORY >> 20);
-        return invalid_parquet(&found);
-    };
-    if code == i32::from(UNREADABLE) {
+    if status.code() == Some(UNREADABLE.into()) {
         return invalid_parquet(reason);
     }
+    if is_out_of_bounds(status) {
+        log::debug!("the process that reads files of Parquet ended with {status}: {reason}");
+        let mebibytes = MEMORY >> 20;
+        let found = format!("found what cannot be read with {mebibytes} MiB beside the file, in {SECONDS} seconds");
+        return invalid_parquet(&found);
+    }
     log::error!("the process that reads files of Parquet ended with {status}: {reason}");
-    Failure::internal()
+    // What the system ends for lack of memory can be read another time.
+    if status.code().is_none() { overloaded() } else { Failure::internal() }
+}
+
+/// Whether a process took, or asked for, more than it may have.
+#[cfg(unix)]
+fn is_out_of_bounds(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::Signal;
+
+    let signals = [Signal::ABORT, Signal::BUS, Signal::SEGV, Signal::XCPU];
+    status.signal().is_some_and(|found| signals.iter().any(|signal| signal.as_raw() == found))
+}
+
+#[cfg(not(unix))]
+fn is_out_of_bounds(_: ExitStatus) -> bool {
+    false
 }

@@ -42,6 +42,11 @@ impl Chunk {
         self.predictions.len().max(self.failures.len())
     }
 
+    /// About how much of it is kept until it is sent.
+    fn answer_bytes(&self) -> usize {
+        self.len() * ANSWER_BYTES + self.failures.iter().map(|failure| failure.message.len()).sum::<usize>()
+    }
+
     /// One answer for each row: the number of its prediction, or its failure.
     pub fn answers(&self) -> impl Iterator<Item = Result<usize, &Failure>> {
         let mut failures = self.failures.iter().peekable();
@@ -86,6 +91,8 @@ impl<'r> Intake<'r> {
             // Rows that have come already are answered before more is read.
             let piece = if worker.is_waiting() { None } else { Some(self.body.next(self.live).await?) };
             if let (Some(b""), Cutter::Parquet(rows)) = (piece.as_deref(), &mut worker.cutter) {
+                // Requests without a body have their turn already.
+                self.body.share().end_turn();
                 rows.begin(self.readers.leave().await?);
             }
             self.turn(&worker, piece.as_ref().map_or(0, Vec::len)).await?;
@@ -109,7 +116,7 @@ impl<'r> Intake<'r> {
             let chunk = chunk?;
             if chunk.len() > 0 {
                 if tables && !self.live {
-                    self.body.share().hold(chunk.len() * ANSWER_BYTES)?;
+                    self.body.share().hold(chunk.answer_bytes())?;
                 }
                 return Ok(Some(chunk));
             }

@@ -1,11 +1,14 @@
 //! `/predict/batch` and `/invocations` with files of Parquet, in and out.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use latency_core::arrow_array::builder::{ListBuilder, StringBuilder};
 use latency_core::arrow_array::{Array, ArrayRef, Float64Array, NullArray, RecordBatch, StringArray};
 use latency_server::Config;
+use latency_server::limits::Settings as Limits;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
@@ -103,7 +106,8 @@ fn files_are_written_in_many_ways() {
 #[test]
 fn columns_that_the_model_does_not_take_may_hold_anything() {
     let mut lists = ListBuilder::new(StringBuilder::new());
-    lists.values().append_value("x".repeat(1_000_000));
+    // More than the rows that are read may have.
+    lists.values().append_value("x".repeat(17 << 20));
     lists.append(true);
     let batch = table([
         ("tags", Arc::new(lists.finish())),
@@ -148,13 +152,50 @@ fn what_is_no_file_is_refused() {
     refused(post(FILE, FILE, file(&[table([("a", texts(&[None]))])])), "MISSING_FIELD");
 }
 
+/// Version 1, and a schema whose root has no columns: the beginning of a footer, in Thrift's compact protocol.
+const SCHEMA_OF_NOTHING: [u8; 10] = [0x15, 0x02, 0x19, 0x1c, 0x48, 0x01, b'r', 0x15, 0x00, 0x00];
+
+/// A file of nothing but this footer.
+fn empty_file(footer: &[u8]) -> Vec<u8> {
+    [b"PAR1", footer, &u32::try_from(footer.len()).unwrap().to_le_bytes(), b"PAR1"].concat()
+}
+
+/// The reason why this file cannot be read has its long name in it, which no pipe holds.
+#[test]
+fn reasons_are_short() {
+    let name = "n".repeat(100_000);
+    // A root with one column, and a number that says that it is text.
+    let root = [0x15, 0x02, 0x19, 0x2c, 0x48, 0x01, b'r', 0x15, 0x02, 0x00];
+    let column = [&[0x15, 0x02, 0x25, 0x02, 0x18, 0xa0, 0x8d, 0x06][..], name.as_bytes(), &[0x25, 0x00, 0x00]].concat();
+    let footer = [&root[..], &column, &[0x16, 0x00, 0x19, 0x0c, 0x00]].concat();
+    let message = refused(post(FILE, FILE, empty_file(&footer)), "INVALID_PARQUET");
+    assert!(message.contains("nnnn") && message.len() < 600, "{message}");
+}
+
+/// Groups without columns are columns of the file, and none of its tables.
+#[test]
+fn columns_are_found_by_name_whatever_stands_before_them() {
+    let columns =
+        [("note", texts(&[Some("Rome")])), ("src", texts(&[Some("London")])), ("dst", texts(&[Some("Tokyo")]))];
+    let good = file(&[table(columns)]);
+    let end = good.len() - 8;
+    let footer = &good[end - u32::from_le_bytes(good[end..end + 4].try_into().unwrap()) as usize..end];
+    // Four elements are five, the root has four children instead of three, and one more is the first of them.
+    let root = b"\x19\x4c\x48\x0carrow_schema\x15\x06\x00";
+    let at = footer.windows(root.len()).position(|bytes| bytes == root).expect("the schema begins so");
+    let group = b"\x19\x5c\x48\x0carrow_schema\x15\x08\x00\x35\x02\x18\x01g\x15\x00\x00";
+    let footer = [&footer[..at], group, &footer[at + root.len()..]].concat();
+    let pages = &good[4..good.len() - 8 - (footer.len() - (group.len() - root.len()))];
+    let body = [b"PAR1", pages, &footer, &u32::try_from(footer.len()).unwrap().to_le_bytes(), b"PAR1"].concat();
+    assert_eq!(post(FILE, NDJSON, body).into_string(), post(FILE, NDJSON, good).into_string());
+}
+
 /// Small files that ask for more than any machine has. The server that was asked goes on.
 #[test]
 fn files_that_are_larger_than_they_look_are_refused() {
     // Metadata with a list of 2^31 - 1 row groups: their room alone would take 200 GB.
-    let metadata = [0x15, 0x02, 0x19, 0x1c, 0x48, 0x01, b'r', 0x15, 0x00, 0x00, 0x16, 0x00, 0x19, 0xfc];
-    let metadata = [&metadata[..], &[0xff, 0xff, 0xff, 0xff, 0x07]].concat();
-    let claims = [b"PAR1", &metadata[..], &u32::try_from(metadata.len()).unwrap().to_le_bytes(), b"PAR1"].concat();
+    let row_groups = [&SCHEMA_OF_NOTHING[..], &[0x16, 0x00, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07]].concat();
+    let claims = empty_file(&row_groups);
     // A thousand times the same long text, which the file has once.
     let long = "x".repeat(1 << 20);
     let repeated = table([("src", Arc::new(StringArray::from(vec![long.as_str(); 16])) as ArrayRef)]);
@@ -186,8 +227,12 @@ fn broken_files_do_no_harm() {
         let mut broken = good.clone();
         broken[index] ^= [0x01, 0x80, 0xff][index % 3];
         for body in [broken, good[..index].to_vec()] {
-            match post(FILE, NDJSON, body).status().code {
-                200 => answered += 1,
+            let response = post(FILE, NDJSON, body);
+            match response.status().code {
+                200 => {
+                    assert_eq!(response.into_string().unwrap().lines().count(), paths().num_rows(), "byte {index}");
+                    answered += 1;
+                }
                 400 | 413 => refused += 1,
                 status => panic!("{status} for byte {index}"),
             }
@@ -209,6 +254,74 @@ fn more_files_at_once_than_are_read_at_once_are_all_answered() {
             });
         }
     });
+}
+
+/// A program that notes its number, and then does this.
+#[cfg(unix)]
+fn script(folder: &Path, then: &str) -> (PathBuf, PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (program, started) = (folder.join("reader"), folder.join("started"));
+    std::fs::write(&program, format!("#!/bin/sh\necho $$ >> '{}'\n{then}\n", started.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    (program, started)
+}
+
+/// Two files are read at a time. Who waits for that has no turn, with a body or without.
+#[cfg(unix)]
+#[test]
+fn files_that_wait_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, started) = script(folder.path(), "exec /bin/sleep 2");
+    let numbers = || std::fs::read_to_string(&started).unwrap_or_default().lines().count();
+    let limits = Limits { concurrency: Some(3), ..Limits::default() };
+    let server = Server::start(Config { program, limits, ..config() });
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| server.connect().stream("/predict/batch", FILE, b"PAR1"));
+        }
+        while numbers() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for (path, body) in [("/predict/batch", &b""[..]), ("/predict/batch", b"PAR1"), ("/invocations", b"PAR1")] {
+            scope.spawn(|| server.connect().stream(path, FILE, body));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(server.connect().post("/predict", br#"{"src": "London", "dst": "Tokyo"}"#).status, 200);
+        assert_eq!(numbers(), 2);
+    });
+    assert_eq!(numbers(), 5);
+}
+
+/// Whatever became of a file, no process is left behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn readers_end_with_their_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, started) = script(folder.path(), &format!("exec '{}' \"$@\"", config().program.display()));
+    let client = client(&Config { program, ..config() });
+    for (body, status) in [(file(&[many(5)]), 200), (file(&[many(100_001)]), 413), (b"none".to_vec(), 400)] {
+        let request = client.post("/predict/batch").header(Header::new("Content-Type", FILE)).body(body);
+        assert_eq!(request.dispatch().status().code, status);
+    }
+    let numbers = std::fs::read_to_string(started).unwrap();
+    assert_eq!(numbers.lines().count(), 3);
+    for number in numbers.lines() {
+        assert!(!Path::new("/proc").join(number).exists(), "{number} still runs");
+    }
+}
+
+/// A process that somebody ends says nothing of the file.
+#[cfg(unix)]
+#[test]
+fn readers_that_are_killed_are_tried_again_later() {
+    let folder = tempfile::tempdir().unwrap();
+    for (signal, status) in [("KILL", 503), ("TERM", 503), ("ABRT", 400), ("XCPU", 400)] {
+        let (program, _) = script(folder.path(), &format!("kill -{signal} $$"));
+        let client = client(&Config { program, ..config() });
+        let request = client.post("/predict/batch").header(Header::new("Content-Type", FILE)).body(b"PAR1");
+        assert_eq!(request.dispatch().status().code, status, "{signal}");
+    }
 }
 
 #[test]
@@ -252,10 +365,4 @@ fn invocations_take_files_too() {
     assert!(failed["message"].as_str().unwrap().contains("row 2500"), "{failed}");
     let failed = invoke(local(), FILE, b"PAR1PAR1".to_vec());
     assert!(failed["message"].as_str().unwrap().contains("allowed: one whole file of Parquet"), "{failed}");
-    // Whoever has but one turn gives it back while it waits.
-    let one = client(&Config {
-        limits: latency_server::limits::Settings { concurrency: Some(1), ..config().limits },
-        ..config()
-    });
-    assert_eq!(invoke(&one, FILE, file(&[rows])), expected);
 }

@@ -11,7 +11,8 @@ BUDGETS = {
     "models/latency.onnx": 1_500_000,
     "target/package/latency-core-*.crate": 1_500_000,
     "target/wheel/dist/*.whl": 4 * 1024 * 1024,
-    "target/release/latency-server": 24 * 1024 * 1024,
+    # 24.5 MB before it read and wrote files of Parquet, 28.7 since.
+    "target/release/latency-server": 30 * 1024 * 1024,
 }
 
 

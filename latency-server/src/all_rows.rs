@@ -72,14 +72,12 @@ impl AllRows {
 /// Predicts and counts the rows of a file of Parquet, in parts.
 pub fn predict_file(served: &Served, file: Vec<u8>, leave: Leave) -> Result<Vec<Predictions>, Failure> {
     let mut rows = ParquetRows::of(file, leave);
-    let (mut parts, mut first) = (Vec::new(), 0);
+    let mut parts = Vec::new();
     while rows.is_waiting() {
-        let (predictions, errors) = rows.predict(&served.predictor)?;
-        if let Some(error) = errors.into_iter().next() {
-            let row = error.row().map(|row| first + row);
-            return Err(Failure { row, ..error.into() });
+        let (predictions, failures) = rows.predict(&served.predictor)?;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
         }
-        first += predictions.len();
         parts.push(predictions);
     }
     count(served, &parts);

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -225,12 +225,10 @@ def running(server: Server, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def on_cores_of_their_own(ours: Server, folder: Path) -> Iterator[tuple[str, list[Server]]]:
-    """Starts one more of ours, and nginx, on half of the cores; what this program starts then has the others, so that
+    """Starts ours, and nginx, on half of the cores; what this program starts then has the others, so that
     neither takes the other's time."""
     cores = sorted(os.sched_getaffinity(0))
     theirs, rest = cores[: len(cores) // 2] or cores, cores[len(cores) // 2 :]
-    port = free_port()
-    ours = replace(ours, port=port, variables=ours.variables | {"LATENCY_PORT": str(port)})
     started = [server for server in (ours, nginx(folder, free_port())) if server]
     with ExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, cores)

@@ -12,19 +12,16 @@ struct Protocol {
 
 /// Every operation, in the order in which the page shows them.
 pub fn all() -> Vec<Operation> {
+    inference().into_iter().chain(scoring()).collect()
+}
+
+/// The Open Inference Protocol.
+fn inference() -> Vec<Operation> {
     let text = json!({"type": "string"});
     let object = json!({"type": "object"});
     let oip = Protocol {
         name: "Open Inference Protocol v2",
         errors: json!({"type": "object", "properties": {"error": text}, "required": ["error"]}),
-    };
-    let mlflow = Protocol {
-        name: "MLflow scoring protocol",
-        errors: json!({
-            "type": "object",
-            "properties": {"error_code": text, "message": text},
-            "required": ["error_code", "message"],
-        }),
     };
     let ready = json!({"type": "object", "properties": {"ready": {"type": "boolean"}}, "required": ["ready"]});
     let tensors = |data: &str| {
@@ -52,21 +49,6 @@ pub fn all() -> Vec<Operation> {
         "type": "object",
         "properties": {"model_name": text, "model_version": text, "id": text, "outputs": tensors("One number per row.")},
         "required": ["model_name", "model_version", "outputs"],
-    });
-    let rows = json!({
-        "type": "object",
-        "description": "One of the keys.",
-        "properties": {
-            "dataframe_split": object,
-            "dataframe_records": {"type": "array", "items": object},
-            "instances": {"type": "array", "items": object},
-            "inputs": {"type": ["object", "array"]},
-        },
-    });
-    let scored = json!({
-        "type": "object",
-        "properties": {"predictions": {"type": "array", "items": object}},
-        "required": ["predictions"],
     });
     let list = json!({"type": "array", "items": object});
 
@@ -98,16 +80,50 @@ pub fn all() -> Vec<Operation> {
         operation.description["security"] = json!([{"token": []}]);
         all.push(operation);
     }
+    all
+}
+
+/// The protocol of `MLflow`'s scoring server and deployments.
+fn scoring() -> Vec<Operation> {
+    let text = json!({"type": "string"});
+    let object = json!({"type": "object"});
+    let mlflow = Protocol {
+        name: "MLflow scoring protocol",
+        errors: json!({
+            "type": "object",
+            "properties": {"error_code": text, "message": text},
+            "required": ["error_code", "message"],
+        }),
+    };
+    let rows = json!({
+        "type": "object",
+        "description": "One of the keys.",
+        "properties": {
+            "dataframe_split": object,
+            "dataframe_records": {"type": "array", "items": object},
+            "instances": {"type": "array", "items": object},
+            "inputs": {"type": ["object", "array"]},
+        },
+    });
+    let scored = json!({
+        "type": "object",
+        "properties": {"predictions": {"type": "array", "items": object}},
+        "required": ["predictions"],
+    });
     let mut version = mlflow.get("/version", "The MLflow whose protocol this is", &text);
     version.description["responses"]["200"]["content"] = json!({"text/plain": {"schema": text}});
-    let mut invocations = mlflow.post("/invocations", "Predict the rows of a table", Some(&rows), &scored);
-    invocations.description["requestBody"]["content"]["text/csv"] = json!({"schema": text});
-    invocations.description["requestBody"]["content"]["application/vnd.apache.parquet"] = json!({"schema": text});
+    let mut all = vec![mlflow.get("/ping", "Whether the server can answer", &object), version];
+    for (path, summary) in [
+        ("/invocations", "Predict the rows of a table"),
+        ("/endpoints/{name}/invocations", "The same of a model by its name"),
+    ] {
+        let mut invocations = mlflow.post(path, summary, Some(&rows), &scored);
+        for kind in ["text/csv", "application/vnd.apache.parquet"] {
+            invocations.description["requestBody"]["content"][kind] = json!({"schema": text});
+        }
+        all.push(invocations);
+    }
     all.extend([
-        mlflow.get("/ping", "Whether the server can answer", &object),
-        version,
-        invocations,
-        mlflow.post("/endpoints/{name}/invocations", "The same of a model by its name", Some(&rows), &scored),
         mlflow.get("/api/2.0/endpoints", "The models as `mlflow.deployments` looks for them", &object),
         mlflow.get("/api/2.0/endpoints/{name}", "One of them", &object),
     ]);

@@ -24,8 +24,7 @@ use crate::limits::overloaded;
 /// How many files are read at once: each takes up to [`reader::MEMORY`].
 const READERS: usize = 2;
 
-/// The longest wait until a file is read; most are read in a hundredth of a second, and none takes longer than [`reader::SECONDS`]
-/// of a processor.
+/// The longest wait until a file is read; none takes longer than [`reader::SECONDS`] of a processor.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Attaches what starts `program`, which is this one, to read files.
@@ -74,6 +73,7 @@ pub fn media_type() -> MediaType {
 }
 
 fn invalid_parquet(found: &str) -> Failure {
-    let allowed = "allowed: one whole file of Parquet, not encrypted, uncompressed or compressed by Snappy, gzip, LZ4 or Zstandard";
+    let allowed = "allowed: one whole file of Parquet, not encrypted, uncompressed or compressed by Snappy, gzip, LZ4 or \
+                   Zstandard";
     Failure::new(Status::BadRequest, "INVALID_PARQUET", format!("{found}; {allowed}"))
 }

@@ -1,9 +1,9 @@
 //! The rows of a file, from the process that reads it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use latency_core::{Error, Predictions, Predictor};
+use latency_core::{Predictions, Predictor};
 
 use super::reader::{MEMORY, SECONDS, UNREADABLE};
 use super::{Leave, invalid_parquet};
@@ -48,23 +48,22 @@ impl ParquetRows {
     }
 
     /// Answers some of the rows; none, if the file has not come in all.
-    pub fn predict(&mut self, predictor: &Predictor) -> Result<(Predictions, Vec<Error>), Failure> {
+    pub fn predict(&mut self, predictor: &Predictor) -> Result<(Predictions, Vec<Failure>), Failure> {
         if let Some(leave) = self.leave.take() {
             self.process = Some(Process::start(leave, &std::mem::take(&mut self.file), predictor)?);
         }
-        let mut buffer = vec![0; PIECE_BYTES];
         while let Some(process) = &mut self.process
             && !self.rows.is_waiting()
         {
-            let bytes = process.read(&mut buffer)?;
-            let piece = &buffer[..bytes];
-            if piece.is_empty() {
-                self.process = None;
-            }
+            let piece = process.piece()?;
             self.rows.take(piece).map_err(|failure| match failure.code {
                 "INVALID_ARROW" => invalid_parquet("found columns that cannot be read"),
                 _ => failure,
             })?;
+            match piece.len() {
+                0 => self.process = None,
+                bytes => process.rows.consume(bytes),
+            }
         }
         self.rows.predict(predictor)
     }
@@ -78,7 +77,7 @@ impl ParquetRows {
 /// The process that reads a file; it ends when this is dropped.
 struct Process {
     child: Child,
-    rows: ChildStdout,
+    rows: BufReader<ChildStdout>,
     _leave: Leave,
 }
 
@@ -103,27 +102,27 @@ impl Process {
         })?;
         let (input, rows) = (child.stdin.take(), child.stdout.take());
         let Some(rows) = rows else { return Err(Failure::internal()) };
-        let process = Self { child, rows, _leave: leave };
+        let process = Self { child, rows: BufReader::with_capacity(PIECE_BYTES, rows), _leave: leave };
         // A process that has ended says why when it is asked for rows.
         let _ = input.map(|mut input| input.write_all(file));
         Ok(process)
     }
 
     /// Its next bytes; none after the last one of a file that could be read.
-    fn read(&mut self, piece: &mut [u8]) -> Result<usize, Failure> {
+    fn piece(&mut self) -> Result<&[u8], Failure> {
         let lost = |error: io::Error| {
             log::error!("the process that reads files of Parquet was lost: {error}");
             Failure::internal()
         };
-        let bytes = self.rows.read(piece).map_err(lost)?;
-        if bytes > 0 {
-            return Ok(bytes);
+        let piece = self.rows.fill_buf().map_err(lost)?;
+        if !piece.is_empty() {
+            return Ok(piece);
         }
         let mut reason = Vec::new();
         let errors = self.child.stderr.take();
         errors.map(|errors| errors.take(MAX_REASON_BYTES).read_to_end(&mut reason)).transpose().map_err(lost)?;
         let status = self.child.wait().map_err(lost)?;
-        if status.success() { Ok(0) } else { Err(ended(status, &String::from_utf8_lossy(&reason))) }
+        if status.success() { Ok(&[]) } else { Err(ended(status, &String::from_utf8_lossy(&reason))) }
     }
 }
 

@@ -6,7 +6,7 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{Endianness, RecordBatch as RecordBatchHeader, root_as_message};
 use latency_core::arrow_array::RecordBatch;
 use latency_core::arrow_schema::Schema;
-use latency_core::{ArrowColumn, ArrowTable, Batch, Column, Error, Predictions, Predictor};
+use latency_core::{ArrowColumn, ArrowTable, Batch, Column, Predictions, Predictor};
 use rocket::http::Status;
 
 use super::ROWS_AT_ONCE;
@@ -36,6 +36,8 @@ pub struct ArrowRows {
     waiting: VecDeque<RecordBatch>,
     /// All rows that have come.
     rows: usize,
+    /// Those that are answered.
+    answered: usize,
     /// Whether the columns were looked at.
     checked: bool,
     ignored: Vec<String>,
@@ -63,6 +65,7 @@ impl Default for ArrowRows {
             decoder: StreamDecoder::new(),
             waiting: VecDeque::new(),
             rows: 0,
+            answered: 0,
             checked: false,
             ignored: Vec::new(),
         }
@@ -192,8 +195,8 @@ impl ArrowRows {
         !self.waiting.is_empty()
     }
 
-    /// Answers some of the rows that are there.
-    pub fn predict(&mut self, predictor: &Predictor) -> Result<(Predictions, Vec<Error>), Failure> {
+    /// Answers some of the rows that are there; what is wrong with some of them, by their numbers in all.
+    pub fn predict(&mut self, predictor: &Predictor) -> Result<(Predictions, Vec<Failure>), Failure> {
         if !self.checked
             && let Some(schema) = self.decoder.schema()
         {
@@ -207,7 +210,14 @@ impl ArrowRows {
         }
         let schema = predictor.schema();
         let table = ArrowTable::new(&batch.schema(), &[batch.slice(0, rows)], |name| schema.takes(name))?;
-        Ok(predictor.predict_valid_rows(&table.batch())?)
+        let (predictions, errors) = predictor.predict_valid_rows(&table.batch())?;
+        let first = self.answered;
+        self.answered += rows;
+        let failures = errors.into_iter().map(|error| {
+            let row = error.row().map(|row| first + row);
+            Failure { row, ..error.into() }
+        });
+        Ok((predictions, failures.collect()))
     }
 
     /// Columns that the model has no field for.

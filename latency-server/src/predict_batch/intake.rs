@@ -216,16 +216,12 @@ impl Worker {
                 Some(rows.predict(predictor)?)
             }
         };
-        let Some((predictions, errors)) = answered else {
+        let Some((predictions, failures)) = answered else {
             self.rows += rows.batch.len();
             return rows.finish();
         };
         self.rows += predictions.len();
-        let failures = errors.into_iter().map(|error| {
-            let row = error.row().map(|row| first + row);
-            Failure { row, ..error.into() }
-        });
-        Ok(Chunk { first, predictions, failures: failures.collect() })
+        Ok(Chunk { first, predictions, failures })
     }
 
     /// Whether rows have come that are not answered.
